@@ -1,0 +1,5 @@
+"""Run the command line: `python -m proxy`."""
+
+from proxy.cli import main
+
+main()

@@ -1,0 +1,229 @@
+"""The road of a request that may be answered from the store: key → look up → judge → fetch → store → deliver.
+
+Every way off it is a Fallback with its reason: then the original request goes upstream whole.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from proxy.clock import Clock
+from proxy.core import cache_status
+from proxy.core.cache_control import Directives
+from proxy.core.freshness import Act, Verdict, age_of, judge, left
+from proxy.core.headers import answered
+from proxy.core.http_date import render as http_date
+from proxy.core.key import Scope, key_of, query_of, variant_key
+from proxy.core.log_line import LogLine
+from proxy.core.reasons import Reason
+from proxy.core.rules import Rule
+from proxy.core.storing import Storing, decide, entry_of, variants_of, vary_of
+from proxy.core.types import Entry, Outcome, Request, Response, joined
+from proxy.errors import Fallback, Refusal, UpstreamCut
+from proxy.store import Store
+from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
+from proxy.upstream.collapse import Flight, Flights, Reader
+
+_HOLDS_UP_OTHERS_BYTES = 2**18
+"""A dense JSON body takes up to 0.7 s a MiB to normalize: a larger one is normalized beside the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request on this road: what was asked, under which rule, with which of its client's directives."""
+
+    request: Request
+    rule: Rule
+    host: bytes
+    directives: Directives
+    line: LogLine
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the look-up gave: the request's key, the place of the variant that it selects, the entry there."""
+
+    key: bytes
+    place: bytes
+    entry: Entry | None
+
+
+class Accelerate:
+    """Answers requests from the store, and fetches what is missing once for all who ask."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        store: Store,
+        flights: Flights,
+        scopes: Mapping[str, Scope],
+        timeouts: Timeouts,
+        clock: Clock,
+        *,
+        failed: Callable[[BaseException, str], None],
+        show_cache_status: bool,
+    ) -> None:
+        self._failed = failed
+        self._upstream = upstream
+        self._store = store
+        self._flights = flights
+        self._scopes = scopes
+        self._timeouts = timeouts
+        self._clock = clock
+        self._show_cache_status = show_cache_status
+
+    async def __call__(self, asked: Asked, wait: Callable[[], None]) -> Response:
+        """Answer one request; `wait` is called before anything that takes the upstream's time.
+
+        Raises Fallback, Refusal and UpstreamError.
+        """
+        key = await self._key(asked)
+        asked.line.key_hash = key.hex()
+        found = await self._look_up(key, asked)
+        entry = found.entry
+        verdict = judge(entry, self._clock.wall(), asked.directives)
+        asked.line.outcome, asked.line.reason = verdict.outcome, verdict.reason
+        if entry is not None and verdict.act is Act.DELIVER:
+            return self._stored(entry, asked)
+        if "only-if-cached" in asked.directives:
+            raise Refusal(504, Reason.ONLY_IF_CACHED, "the client wants a stored answer and there is none")
+        if asked.request.method == "HEAD":
+            raise Fallback(Reason.METHOD)
+        wait()
+        return await self._fetched(found, asked, verdict)
+
+    async def _key(self, asked: Asked) -> bytes:
+        began = self._clock.timer()
+        scope = self._scopes[asked.rule.name]
+        wanted = (asked.request, asked.rule, asked.host, scope.secret)
+        body = asked.request.body
+        if isinstance(body, bytes) and len(body) > _HOLDS_UP_OTHERS_BYTES and asked.rule.normalizers:
+            query = await asyncio.to_thread(query_of, *wanted)
+        else:
+            query = query_of(*wanted)
+        key = key_of(query, scope)
+        asked.line.normalize_s = self._clock.timer() - began
+        return key
+
+    async def _look_up(self, key: bytes, asked: Asked) -> Found:
+        began = self._clock.timer()
+        place, entry = key, None
+        try:
+            (entry,) = await self._store.get_many((place,))
+            if entry is not None and entry.vary:
+                place = variant_key(key, entry.vary, asked.request.headers)
+                (entry,) = await self._store.get_many((place,))
+        except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
+            self._failed(error, asked.line.request_id)
+        asked.line.lookup_s = self._clock.timer() - began
+        return Found(key, place, entry)
+
+    def _stored(self, entry: Entry, asked: Asked) -> Response:
+        now, line = self._clock.wall(), asked.line
+        age, ttl = int(age_of(entry, now)), int(left(entry, now))
+        line.age_s, line.ttl_s, line.cost = age, ttl, entry.cost
+        headers = [*entry.headers, (b"age", b"%d" % age), (b"x-request-id", line.request_id.encode("ascii"))]
+        if self._show_cache_status:
+            headers.append((cache_status.NAME, cache_status.hit(ttl)))
+        return Response(entry.status, tuple(headers), b"" if asked.request.method == "HEAD" else entry.body)
+
+    async def _fetched(self, found: Found, asked: Asked, verdict: Verdict) -> Response:
+        """Join the flight for this key or start one, and answer from it."""
+        line = asked.line
+        # A client that wants something newer must not get an answer that was already under way.
+        flight = None if verdict.reason else self._flights.join(found.place)
+        if flight is None:
+            reader = self._take_off(found, asked)
+            line.flight, line.upstream_calls = "lead", 1
+        else:
+            reader = flight.reader(lead=False)
+            line.flight, line.outcome, line.joined = "follow", Outcome.COLLAPSED, self._clock.timer()
+        flight = reader.flight
+        line.call = flight.call
+        try:
+            head = await self._head(reader, asked)
+        except BaseException:
+            await reader.aclose()
+            raise
+        line.reason = line.reason or flight.refused
+        return self._on_its_way(head, line, stored=flight.refused is None)
+
+    def _take_off(self, found: Found, asked: Asked) -> Reader:
+        # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
+        # when its client leaves, and nobody waits for it.
+        flight = Flight(asked.request, kept=found.entry is not None or not asked.rule.ours)
+        reader = flight.reader(lead=True)
+        self._flights.start(found.place, flight, lambda flight: self._fetch(found.key, flight, asked))
+        return reader
+
+    @staticmethod
+    async def _head(reader: Reader, asked: Asked) -> Response:
+        head = await reader.head()
+        if not reader.lead:
+            for name in vary_of(head):
+                if joined(asked.request.headers, name) != joined(reader.flight.request.headers, name):
+                    raise Fallback(Reason.VARY)
+        return head
+
+    def _on_its_way(self, head: Response, line: LogLine, *, stored: bool) -> Response:
+        headers = answered(head.headers, line.request_id, http_date(self._clock.wall()))
+        if self._show_cache_status:
+            collapsed = line.flight == "follow"
+            reason = None if line.reason is None else Reason(line.reason)
+            member = cache_status.forwarded(line.outcome, reason, stored=stored, collapsed=collapsed)
+            headers.append((cache_status.NAME, member))
+        return Response(head.status, tuple(headers), head.body)
+
+    async def _fetch(self, key: bytes, flight: Flight, asked: Asked) -> None:
+        """Fly: fetch, let all read, and as the last act before the last byte, store."""
+        timeouts = UNLIMITED if asked.rule.ours else self._timeouts
+        response = await self._upstream.send(asked.request, asked.line.request_id, flight.call, timeouts)
+        try:
+            storing = decide(asked.request, response, asked.rule, self._clock.wall())
+            flight.open(response, storing.reason)
+            last = await self._body(flight, response, asked.rule)
+            if flight.kept:
+                await self._keep(key, flight, last, response, storing, asked)
+            if last:
+                flight.add(last)
+            flight.end()
+        finally:
+            if not isinstance(response.body, bytes):
+                await response.body.aclose()
+
+    @staticmethod
+    async def _body(flight: Flight, response: Response, rule: Rule) -> bytes:
+        """Pass on the body as it arrives, all but its last bytes where their place is known; return those."""
+        if isinstance(response.body, bytes):
+            return response.body
+        said = response.header(b"content-length") or b""
+        length = int(said) if said.isdigit() else None
+        arrived, last = 0, b""
+        async for chunk in response.body:
+            arrived += len(chunk)
+            if flight.kept and arrived > rule.max_object:
+                flight.spill(Reason.TOO_LARGE)
+            if flight.kept and arrived == length:
+                last = chunk
+            else:
+                flight.add(chunk)
+            await flight.room()
+        if flight.kept and length not in {None, arrived}:
+            raise UpstreamCut(f"{arrived} bytes of {length}")
+        return last
+
+    async def _keep(
+        self, key: bytes, flight: Flight, last: bytes, response: Response, storing: Storing, asked: Asked
+    ) -> None:
+        now, began = self._clock.wall(), self._clock.timer()
+        cost = flight.call.duration_s(began)
+        entry = entry_of(response, flight.body + last, storing, rule=asked.rule.name, now=now, cost=cost)
+        entries = {key: entry}
+        if storing.vary:
+            variant = variant_key(key, storing.vary, asked.request.headers)
+            entries = {key: variants_of(storing.vary, entry), variant: entry}
+        try:
+            await self._store.set_many(entries)
+        except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
+            self._failed(error, asked.line.request_id)
+        flight.call.store_s = self._clock.timer() - began

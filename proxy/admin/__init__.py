@@ -1,0 +1,1 @@
+"""What operators see and do: reads stats and stores, never serves traffic."""

@@ -1,0 +1,143 @@
+"""The admin JSON API: what was measured and what is stored, as plain numbers."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Match, Route
+
+from proxy import __version__
+from proxy.admin.guard import Guard
+from proxy.admin.metrics import exposition
+from proxy.admin.problems import answer as problem
+from proxy.clock import Clock
+from proxy.core.histogram import Histogram
+from proxy.core.reasons import Reason
+from proxy.stats import Operation, Stats
+from proxy.store import Store
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+_QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p99_s": 0.99}
+PATHS = (
+    "livez", "readyz", "performance", "performance/{operation}", "cache/status", "cache/{type}/info", "metrics",
+)  # fmt: skip
+"""All that is served below the prefix."""
+AT_THE_ROOT = ("performance", "cache")
+"""The first path segments that `root_paths` serves at the root as well, where the original system had them."""
+
+
+class Api:
+    """The routes below the prefix; paths that it does not know go upstream."""
+
+    def __init__(
+        self, stats: Stats, store: Store, clock: Clock, guard: Guard, rules: tuple[str, ...], prefix: str, *, root: bool
+    ) -> None:
+        self._stats = stats
+        self._store = store
+        self._clock = clock
+        self._guard = guard
+        self._rules = rules
+        self.draining = False
+        guarded = (
+            self._performance, self._one_operation, self._cache_status, self._cache_info, self._metrics,
+        )  # fmt: skip
+        answers = dict(zip(PATHS, (self._livez, self._readyz, *map(self._checked, guarded)), strict=True))
+        self._routes = [Route(f"{prefix}/{path}", answer) for path, answer in answers.items()]
+        if root:
+            self._routes += [Route(f"/{path}", answers[path]) for path in PATHS if path.startswith(AT_THE_ROOT)]
+        self._firsts = (prefix + "/", *([f"/{name}" for name in AT_THE_ROOT] if root else ()))
+
+    def route_for(self, scope: Any) -> Route | None:
+        """Return what serves this request, or None: then it is the upstream's."""
+        if not scope["path"].startswith(self._firsts):
+            return None
+        for route in self._routes:
+            match, more = route.matches(scope)
+            if match is not Match.NONE:
+                scope.update(more)
+                return route
+        return None
+
+    def _checked(self, answer: Answer) -> Answer:
+        async def checked(request: Request) -> Response:
+            return self._guard.refusal(request) or await answer(request)
+
+        return checked
+
+    async def _livez(self, _: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _readyz(self, _: Request) -> Response:
+        return PlainTextResponse("draining\n", 503) if self.draining else PlainTextResponse("ok\n")
+
+    async def _performance(self, _: Request) -> Response:
+        operations = {name: _operation(one) for name, one in self._stats.operations.items()}
+        return JSONResponse(
+            {
+                "version": __version__, "since_s": round(self._clock.timer() - self._stats.started, 3),
+                "n": sum(one.n for one in self._stats.operations.values()),
+                "errors": self._stats.errors(), "seconds_saved": _rounded(self._stats.seconds_saved()),
+                "operations": operations,
+            }
+        )  # fmt: skip
+
+    async def _one_operation(self, request: Request) -> Response:
+        name = request.path_params["operation"]
+        one = self._stats.operations.get(name)
+        if one is None and name not in self._rules:
+            return _unknown(request, "operation", name, [*self._rules, *self._stats.operations])
+        return JSONResponse({"operation": name, **_operation(one or Operation())})
+
+    async def _cache_status(self, _: Request) -> Response:
+        held = self._store.status()
+        return JSONResponse(
+            {
+                "entries": held.entries, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
+                "evictions": held.evictions, "hit_ratio": _rounded(self._stats.hit_ratio()),
+                "seconds_saved": _rounded(self._stats.seconds_saved()),
+            }
+        )  # fmt: skip
+
+    async def _cache_info(self, request: Request) -> Response:
+        name = request.path_params["type"]
+        if name not in self._rules:
+            return _unknown(request, "rule", name, list(self._rules))
+        entries, size = self._store.rules().get(name, (0, 0))
+        one = self._stats.operations.get(name, Operation())
+        return JSONResponse(
+            {
+                "type": name, "entries": entries, "bytes": size,
+                "requests": {outcome: timings.n for outcome, timings in one.by_outcome.items()},
+                "seconds_saved": _rounded(one.seconds_saved), "upstream_s": _rounded(one.upstream_s),
+            }
+        )  # fmt: skip
+
+    async def _metrics(self, request: Request) -> Response:
+        body, media_type = exposition(self._stats, self._store, request.headers.get("accept", ""))
+        return Response(body, media_type=media_type)
+
+
+def _operation(one: Operation) -> dict[str, Any]:
+    return {
+        "n": one.n, **_timings(one.all()),
+        "by_outcome": {outcome: {"n": timings.n, **_timings(timings)} for outcome, timings in one.by_outcome.items()},
+        "upstream_calls": one.upstream_calls, "upstream_s": _rounded(one.upstream_s),
+        "overhead_s": _rounded(one.overhead.total), "overhead": _timings(one.overhead), "errors": one.errors,
+        "seconds_saved": _rounded(one.seconds_saved), "bytes_in": one.bytes_in, "bytes_out": one.bytes_out,
+    }  # fmt: skip
+
+
+def _timings(timings: Histogram) -> dict[str, float]:
+    quantiles = {name: _rounded(timings.quantile(share)) for name, share in _QUANTILES.items()}
+    return {**quantiles, "max_s": _rounded(timings.most)}
+
+
+def _rounded(number: float) -> float:
+    return round(number, 6)
+
+
+def _unknown(request: Request, kind: str, name: str, known: list[str]) -> Response:
+    there = ", ".join(sorted(set(known))) or "none yet"
+    return problem(request, 404, Reason.UNKNOWN_NAME, f"no {kind} is called {name!r}; there are: {there}")

@@ -1,0 +1,43 @@
+"""The admin token: the config's own, or one that is made once and kept in the state folder."""
+
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def state_folder(env: Mapping[str, str]) -> Path:
+    """Return where this user's state is kept (XDG Base Directory)."""
+    home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME") or "~").expanduser() / ".local" / "state")
+    return Path(home) / "frontrunner"
+
+
+def load_or_make(env: Mapping[str, str] = os.environ) -> str:
+    """Return the kept token; make one, readable by its owner only, if there is none.
+
+    Raises OSError where the state folder can be neither read nor written.
+    """
+    file = state_folder(env) / "token"
+    try:
+        return _read(file)
+    except FileNotFoundError:
+        pass
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    token = secrets.token_urlsafe(24)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process was quicker
+        return _read(file)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(token)
+    return token
+
+
+def _read(file: Path) -> str:
+    if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        file.chmod(0o600)
+    token = file.read_text().strip()
+    if not token:
+        raise FileNotFoundError(file)
+    return token

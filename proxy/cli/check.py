@@ -1,0 +1,67 @@
+"""`frontrunner check`: what is wrong with a config file, or what its rules say."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proxy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from proxy.config import Config, Rule
+
+UNITS = (("d", 86400), ("h", 3600), ("m", 60))
+
+
+def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The config file.", show_default=False)]) -> None:
+    """Print all findings of a config file, one a line, or a summary of its rules."""
+    from proxy.config import ConfigUnreadable, load
+
+    try:
+        config = load(file)
+    except ConfigUnreadable as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from error
+    except ConfigError as error:
+        print(error)
+        raise typer.Exit(1) from error
+    _summary(file, config)
+
+
+def _summary(file: Path, config: "Config") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    count = f"{len(config.rules)} rule{'' if len(config.rules) == 1 else 's'}"
+    console.print(f"{file}: fine, {count}; GET and HEAD that none matches: {config.default}", soft_wrap=True)
+    if not config.rules:
+        return
+    table = Table("rule", "match", "key", "ttl", "safe")
+    for rule in config.rules:
+        table.add_row(rule.name, _match(rule), _key(rule), _ttl(rule.ttl), "yes" if rule.safe else "")
+    console.print(table)
+
+
+def _match(rule: "Rule") -> str:
+    return f"{' '.join(rule.match.method) or 'GET HEAD'} {rule.match.host or ''}{rule.match.path}"
+
+
+def _key(rule: "Rule") -> str:
+    return " ".join(normalizer.word for normalizer in rule.key) or "as asked"
+
+
+def _ttl(ttl: float | dict[int, float] | None) -> str:
+    if ttl is None:
+        return "from_origin"
+    if isinstance(ttl, dict):
+        return ", ".join(f"{status}: {_duration(seconds)}" for status, seconds in ttl.items())
+    return _duration(ttl)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in UNITS:
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:g}s"

@@ -1,0 +1,17 @@
+"""`frontrunner token`: the admin token of this machine."""
+
+import sys
+
+import typer
+
+
+def token() -> None:
+    """Print the admin token; it is made once and kept in the state folder."""
+    from proxy.admin.token import load_or_make
+
+    try:
+        kept = load_or_make()
+    except OSError as error:
+        print(f"frontrunner token: {error}", file=sys.stderr)
+        raise typer.Exit(3) from error
+    print(kept)

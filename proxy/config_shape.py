@@ -1,0 +1,299 @@
+"""The shape of config.yaml: every key that the grammar knows, its value in our terms, and its default.
+
+Seconds are floats, sizes are bytes, lists are tuples. The lines below the attributes are what editors show.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
+
+from proxy import config_values as values
+from proxy.plugins import Plugin
+
+ABSENT: Any = None
+MANY = Field(strict=False)  # YAML has lists where we have tuples
+
+Duration = Annotated[float, values.DURATION]
+Size = Annotated[int, values.SIZE]
+Text = Annotated[str, values.ANY_TEXT]
+Wait = Annotated[float, values.WAIT]
+
+
+IN_PROCESS = "http://app.invalid"  # an app that is called directly has no address; its Host has a name all the same
+
+
+class Shape(BaseModel):
+    """A mapping with known keys; a bare value stands for the first `short` of them, if it has any."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    short: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) or not cls.short else dict.fromkeys(cls.short, value)
+
+    @classmethod
+    def short_schema(cls, members: Mapping[str, Any]) -> Any:
+        """Return what editors may accept in place of the mapping, if anything."""
+        return members[cls.short[0]] if cls.short else None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Let editors accept the short form as well."""
+        named = handler(schema)
+        long = handler.resolve_ref_schema(named)
+        if short := cls.short_schema(long.get("properties", {})):
+            both = [short, dict(long)]
+            long.clear()
+            long["anyOf"] = both
+        return named
+
+
+class Timeouts(Shape):
+    """How long to wait for the upstream, in seconds."""
+
+    connect: Wait = 10.0
+    """For a connection; 10s."""
+    first_byte: Wait = 180.0
+    """For a response head, of matched requests; 180s."""
+    idle: Wait = 180.0
+    """For the next bytes of a body, of matched requests; 180s."""
+
+
+class Aiohttp(Shape):
+    """The default engine."""
+
+
+class Httpx(Shape):
+    """Any httpx transport."""
+
+    short = ("transport",)
+    transport: Annotated[str, values.REFERENCE] = ABSENT
+    """their_pkg.module:Class; httpx's own where absent."""
+
+
+class Asgi(Shape):
+    """An app in this process."""
+
+    short = ("app",)
+    app: Annotated[str, values.REFERENCE]
+    """their_pkg.module:app."""
+
+
+class Engine(Shape):
+    """What speaks to the upstream: one word, or `{word: options}`; the app builds it."""
+
+    aiohttp: Aiohttp = ABSENT
+    httpx: Httpx = ABSENT
+    asgi: Asgi = ABSENT
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {value: {}}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise values.ENGINE.error(value)
+        return value
+
+    @classmethod
+    def short_schema(cls, members: Mapping[str, Any]) -> Any:
+        """Return the engines that need no options."""
+        return {"enum": [word for word in members if word != "asgi"]}
+
+    @property
+    def word(self) -> str:
+        """Return the engine's word: aiohttp, httpx or asgi."""
+        return next(iter(self.model_fields_set))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return its options as they were written."""
+        chosen = getattr(self, self.word)
+        return {name: getattr(chosen, name) for name in chosen.model_fields_set}
+
+
+def _url_or_engine(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"required": [name]} for name in (*schema.pop("required"), "engine")]
+
+
+class Upstream(Shape):
+    """The slow service."""
+
+    model_config = ConfigDict(json_schema_extra=_url_or_engine)
+    short = ("url",)
+    url: Annotated[str, values.URL]
+    """http://host:port, https://host/base or unix:/path."""
+    engine: Engine = Engine.model_validate("aiohttp")
+    """What speaks to it: aiohttp, {httpx: {transport: module:Class}} or {asgi: {app: module:app}}."""
+    host: Annotated[Literal["client", "upstream"], values.words("client", "upstream")] = "client"
+    """client: Host goes up as sent; upstream: its own name goes up."""
+    timeout: Timeouts = Timeouts()
+    max_in_flight: Annotated[int, values.whole(1, 100_000)] | None = None
+    """Calls at once, per machine."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return {"url": value}
+        engine = value.get("engine")
+        needs_no_url = engine == "asgi" or (isinstance(engine, dict) and "asgi" in engine)
+        return {"url": IN_PROCESS, **value} if needs_no_url else value
+
+
+class Store(Shape):
+    """Where entries live."""
+
+    memory: Size = 256 * 2**20
+    """The hot tier of each worker; 256MiB."""
+    disk: Text = "off"
+    """auto, a path, or off."""
+    redis: Text | None = None
+    """redis://host:6379/0, instead of disk."""
+    aiocache: Annotated[str, values.REFERENCE] | None = None
+    """their_pkg.module:Class, instead of disk."""
+    namespace: Annotated[str, values.SLUG] = "default"
+    """Part of every key."""
+
+
+class Match(Shape):
+    """Which requests a rule is for."""
+
+    method: Annotated[tuple[str, ...], values.METHOD_LIST] = ()
+    """GET and HEAD where absent."""
+    path: Annotated[str, values.PATH]
+    """The path as it is sent: * stands for anything within one segment, ** for anything."""
+    host: Annotated[str | None, values.HOST] = None
+    """Any host where absent."""
+
+
+class Grace(Shape):
+    """How long a stale answer may still be given."""
+
+    short = ("refresh", "error")
+    refresh: Duration = 0.0
+    """While a fresh one is fetched."""
+    error: Duration = 0.0
+    """While the upstream fails."""
+
+
+class When(Shape):
+    """Which requests are worth a split."""
+
+    min_parts: Annotated[int, values.whole(2, 10_000)] = 2
+    max_parts: Annotated[int, values.whole(2, 10_000)] = 64
+    slower_than: Duration | None = None
+
+
+class Split(Shape):
+    """How one request becomes several, and their responses one."""
+
+    by: Annotated[Plugin, values.plugin("split")]
+    merge: Annotated[Plugin, values.plugin("merge")]
+    when: When = When()
+    residual: Annotated[str | int, values.RESIDUAL] = "auto"
+    """auto, single, each, or {chunks: 20}."""
+    max_parallel: Annotated[int, values.whole(1, 1000)] = 1
+    extra_work: Annotated[float, values.PERCENT] = 0.25
+
+
+class Stage(Shape):
+    """How far a split is rolled out."""
+
+    mode: Annotated[str, values.words("off", "shadow", "canary", "on")] = "shadow"
+    percent: Annotated[int, values.whole(0, 100)] = 100
+
+
+class Rollout(Shape):
+    """How far this rule's changes are rolled out."""
+
+    split: Stage = Stage()
+
+
+class Rule(Shape):
+    """One operation: what it matches, how its key is made, how long its answers are good."""
+
+    name: Annotated[str, values.RULE_NAME]
+    """The operation in /performance/NAME and in the log."""
+    match: Match
+    safe: Annotated[bool, values.TRUTH] = False
+    """The owner's word: this POST only reads."""
+    key: Annotated[tuple[Annotated[Plugin, values.plugin("normalize")], ...], MANY] = ()
+    """What does not change the answer, as a list of normalizers."""
+    ttl: Annotated[float | dict[int, float] | None, values.TTL] = None
+    """1h, {200: 1h, 404: 30s}, or from_origin."""
+    grace: Grace | None = None
+    override: Annotated[tuple[Annotated[str, values.DIRECTIVE], ...], MANY] = ()
+    """What the origin says that this rule knows better."""
+    cookies: Annotated[str | tuple[str, ...], values.COOKIES] = "pass"
+    """pass: a request with Cookie passes through; ignore; or the names that take part in the key."""
+    private_by: Annotated[tuple[Annotated[str, values.FIELD], ...], MANY] = ()
+    """Fields whose values keep answers apart, such as Authorization."""
+    max_object: Size = 32 * 2**20
+    """A larger response is not stored; 32MiB."""
+    max_key_body: Size = 10 * 2**20
+    """A larger request body is not read for the key; 10MiB."""
+    query: Annotated[str, values.words("offer")] | None = None
+    prefer_stale_after: Duration | None = None
+    split: Split | None = None
+    rollout: Rollout | None = None
+    aliases: dict[Annotated[str, values.PATH], Annotated[str, values.words("candidate", "control")]] | None = None
+
+
+class Log(Shape):
+    """Where the log lines go."""
+
+    to: Text = "-"
+    """- (stdout), a file, or off."""
+    format: Annotated[Literal["json", "console"], values.words("json", "console")] = "json"
+    schema_: Annotated[str, values.words("flat")] = Field(default="flat", alias="schema")
+
+
+class HeadersOut(Shape):
+    """What is added to responses."""
+
+    cache_status: Annotated[bool, values.SWITCH] = True
+    """Cache-Status (RFC 9211); on."""
+    server_timing: Annotated[bool, values.SWITCH] = False
+    """Server-Timing; off."""
+
+
+class Admin(Shape):
+    """The paths below which the proxy itself answers."""
+
+    prefix: Annotated[str, values.PREFIX] = "/_frontrunner"
+    token: Annotated[str, values.SECRET] = Field(default="", repr=False)
+    """Made at the first start where empty."""
+    listen: Annotated[values.Listen, values.LISTEN] | None = None
+    """A listener of its own."""
+    root_paths: Annotated[bool, values.TRUTH] = False
+    """Serve /performance and /cache at the root as well."""
+
+
+class Config(Shape):
+    """All of config.yaml; `upstream: http://legacy:8000` is enough."""
+
+    listen: Annotated[values.Listen, values.LISTEN] = values.Listen("127.0.0.1", 8080)
+    """127.0.0.1:8080, or unix:/path."""
+    workers: Annotated[int, values.whole(1, 1024)] = 1
+    """Processes."""
+    upstream: Upstream
+    store: Store = Store()
+    rules: Annotated[tuple[Rule, ...], MANY] = ()
+    """The first that matches decides."""
+    default: Annotated[Literal["from_origin", "passthrough"], values.words("from_origin", "passthrough")] = (
+        "from_origin"
+    )
+    """The implicit last rule for GET and HEAD."""
+    mode: Annotated[Literal["on", "observe"], values.words("on", "observe")] = "on"
+    """observe: every answer comes from the upstream, the log says what would have been."""
+    log: Log = Log()
+    headers: HeadersOut = HeadersOut()
+    trusted_proxies: Annotated[tuple[Annotated[IPv4Network | IPv6Network, values.NETWORK], ...], MANY] = ()
+    """Whose X-Forwarded-For is believed, for the log's client_ip only."""
+    admin: Admin = Admin()

@@ -1,0 +1,1 @@
+"""What the proxy decides: pure functions over values. No await, no clock, no dice, no IO."""

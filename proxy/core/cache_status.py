@@ -1,0 +1,34 @@
+"""What became of a request → our member of Cache-Status (RFC 9211): one form for each way an answer is made."""
+
+from proxy.core.reasons import Reason
+from proxy.core.types import Outcome
+
+NAME = b"cache-status"
+
+# RFC 9211 §2.2 wants the most specific word for why a request went forward.
+_FORWARDED_FOR = {
+    Reason.METHOD: "method",
+    Reason.UNKNOWN_METHOD: "method",
+    Reason.REQUEST_NO_STORE: "request",
+    Reason.REQUEST_NO_CACHE: "request",
+    Reason.VARY: "vary-miss",
+}
+_FORWARDED_AS = {Outcome.EXPIRED: "stale", Outcome.PASSTHROUGH: "bypass"}
+
+
+def hit(ttl: float) -> bytes:
+    """Write the form of an answer from the store with `ttl` seconds left."""
+    return b"Frontrunner; hit; ttl=%d" % ttl
+
+
+def forwarded(outcome: Outcome, reason: Reason | None, *, stored: bool = False, collapsed: bool = False) -> bytes:
+    """Write the form of an answer from upstream; `reason` is why it was not more than that."""
+    word = _FORWARDED_FOR.get(reason) if reason else None
+    parts = [f"Frontrunner; fwd={word or _FORWARDED_AS.get(outcome, 'uri-miss')}"]
+    if stored:
+        parts.append("stored")
+    if collapsed:
+        parts.append("collapsed")
+    if reason:
+        parts.append(f"detail={reason}")
+    return "; ".join(parts).encode("ascii")

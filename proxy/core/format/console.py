@@ -1,0 +1,23 @@
+"""Fields → one line for a person's eyes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_FIRST = ("timestamp", "level", "event", "method", "path", "status", "outcome", "duration_s")
+
+
+class Console:
+    """Time, what happened, then the rest as name=value."""
+
+    def render(self, fields: Mapping[str, Any]) -> bytes:
+        """Return one line; control characters are escaped, so that no value can forge a line or colour a terminal."""
+        first = [_shown(fields[name]) for name in _FIRST if name in fields]
+        rest = [f"{name}={_shown(value)}" for name, value in fields.items() if name not in _FIRST]
+        return (" ".join([*first, *rest]) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    if text.isprintable() and " " not in text:
+        return text
+    return '"' + "".join(one if one.isprintable() and one not in '"\\' else ascii(one)[1:-1] for one in text) + '"'

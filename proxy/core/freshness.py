@@ -1,0 +1,61 @@
+"""Entry × now → is it still good, and what is to be done (RFC 9111 §4.2); all times in seconds."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from proxy.core.cache_control import Directives, seconds
+from proxy.core.reasons import Reason
+from proxy.core.types import Entry, Outcome
+
+
+class Act(Enum):
+    """What the road does next."""
+
+    DELIVER = "deliver"
+    FETCH = "fetch"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do with what was looked up, the outcome that this makes, and why it is not a hit."""
+
+    act: Act
+    outcome: Outcome
+    reason: Reason | None = None
+
+
+_HIT = Verdict(Act.DELIVER, Outcome.HIT)
+_MISS = Verdict(Act.FETCH, Outcome.MISS)
+_EXPIRED = Verdict(Act.FETCH, Outcome.EXPIRED)
+_CLIENT_WANTS_NEW = Verdict(Act.FETCH, Outcome.MISS, Reason.REQUEST_NO_CACHE)
+
+
+def age_of(entry: Entry, now: float) -> float:
+    """Return how old the response is, the upstream's own Age counted in (RFC 9111 §4.2.3)."""
+    return entry.age + max(0.0, now - entry.stored_at)
+
+
+def left(entry: Entry, now: float) -> float:
+    """Return how long the entry is still fresh; negative once it is not."""
+    return entry.ttl - age_of(entry, now)
+
+
+def judge(entry: Entry | None, now: float, asked: Directives) -> Verdict:
+    """Decide between delivering what is stored and fetching anew; `asked` are the client's directives."""
+    if entry is None:
+        return _MISS
+    if left(entry, now) <= 0:
+        return _EXPIRED
+    if asked and not _good_enough(entry, now, asked):
+        return _CLIENT_WANTS_NEW
+    return _HIT
+
+
+def _good_enough(entry: Entry, now: float, asked: Directives) -> bool:
+    """Apply the client's max-age, min-fresh and no-cache (RFC 9111 §5.2.1)."""
+    oldest, freshest = seconds(asked, "max-age"), seconds(asked, "min-fresh")
+    if "no-cache" in asked:
+        return False
+    if oldest is not None and age_of(entry, now) > oldest:
+        return False
+    return freshest is None or left(entry, now) >= freshest

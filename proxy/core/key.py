@@ -1,0 +1,133 @@
+"""Request → Query → Key: the normal form, and its digest.
+
+A key is unambiguous because every piece is written with its length before it: no value can forge a delimiter. The
+first piece is the version of this encoding, so that a release never reads an older meaning.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from proxy.core.rules import Rule
+from proxy.core.types import Headers, Params, Query, Request, joined
+
+VERSION = b"1"
+DIGEST_BYTES = 20
+
+# An upstream may build its answer from these, so two requests that differ in one never share an answer.
+ALWAYS_KEYED = frozenset(
+    {
+        b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"forwarded", b"x-original-url",
+        b"x-rewrite-url", b"x-http-method-override",
+    }
+)  # fmt: skip
+_DEFAULT_PORTS = {"http": b":80", "https": b":443"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What sets one rule's keys apart from all others: namespace, upstream, and the meaning of its normalizers.
+
+    `secret` (bytes) hides credentials: only their keyed hash gets into a key (RFC 9111 §7.3).
+    """
+
+    seed: Any
+    secret: bytes
+
+    @classmethod
+    def of(cls, namespace: str, upstream: str, rule: Rule, secret: bytes) -> "Scope":
+        """Prepare the pieces that all keys of `rule` begin with."""
+        pieces = (VERSION, namespace.encode(), upstream.encode(), rule.signature())
+        return cls(blake2b(_written(pieces), digest_size=DIGEST_BYTES), secret)
+
+
+def normal_host(request: Request) -> bytes:
+    """Return the Host in lower case without the scheme's default port."""
+    host = (joined(request.headers, b"host") or b"").lower()
+    return host.removesuffix(_DEFAULT_PORTS.get(request.client.scheme, b""))
+
+
+def query_of(request: Request, rule: Rule, host: bytes, secret: bytes) -> Query:
+    """Make a request's normal form: as it came, then through the rule's normalizers.
+
+    Raises Fallback where a normalizer cannot be certain.
+    """
+    path, asked, raw_query = request.target.partition(b"?")
+    body = request.body if isinstance(request.body, bytes) else b""
+    keyed = request.method not in {"GET", "HEAD"}
+    query = Query(
+        method="GET" if request.method == "HEAD" else request.method,
+        host=host,
+        path=path,
+        query=raw_query if asked else None,
+        media_type=(joined(request.headers, b"content-type") or b"") if keyed else b"",
+        body=body if keyed else b"",
+        fields=_keyed_fields(request.headers, rule, secret),
+        headers=request.headers,
+    )
+    for normalizer in rule.normalizers:
+        query = normalizer.normalize(query)
+    return query
+
+
+def _keyed_fields(headers: Headers, rule: Rule, secret: bytes) -> Headers:
+    fields = [field for field in headers if field[0] in ALWAYS_KEYED]
+    for name in rule.private_by:
+        if (value := joined(headers, name)) is not None:
+            fields.append((name, hidden(value, secret)))
+    if isinstance(rule.cookies, tuple):
+        wanted = {name.encode() for name in rule.cookies}
+        jar = joined(headers, b"cookie") or b""
+        # a browser joins cookies with `; ` but lines of a duplicated field are joined with `, ` here
+        for pair in jar.replace(b", ", b"; ").split(b";"):
+            name, _, value = pair.strip().partition(b"=")
+            if name in wanted:
+                fields.append((b"cookie:" + name, hidden(value, secret)))
+    return tuple(sorted(fields))
+
+
+def hidden(value: bytes, secret: bytes) -> bytes:
+    """Return a keyed hash of a credential."""
+    return blake2b(value, key=secret, digest_size=16).digest()
+
+
+def key_of(query: Query, scope: Scope) -> bytes:
+    """Return the key of a normal form: a digest of 20 bytes."""
+    digest = scope.seed.copy()
+    digest.update(_written(_pieces(query)))
+    return bytes(digest.digest())
+
+
+def variant_key(key: bytes, vary: Iterable[bytes], headers: Headers) -> bytes:
+    """Return the key of the variant that these request fields select (RFC 9111 §4.1)."""
+    pieces = [key]
+    for name in vary:
+        value = joined(headers, name)
+        pieces += [name, b"absent" if value is None else b"=" + value.strip()]
+    return blake2b(_written(pieces), digest_size=DIGEST_BYTES).digest()
+
+
+def _pieces(query: Query) -> list[bytes]:
+    pieces = [query.method.encode(), query.host, query.path]
+    if query.params is not None:
+        pieces += _pairs(b"params", query.params)
+    elif query.query is not None:
+        pieces += [b"query", query.query]
+    if query.media_type or query.body or query.form is not None:
+        pieces += [b"media type", query.media_type]
+        pieces += [b"body", query.body] if query.form is None else _pairs(b"form", query.form)
+    for name, value in query.fields:
+        pieces += [b"field", name, value]
+    return pieces
+
+
+def _pairs(tag: bytes, params: Params) -> list[bytes]:
+    pieces = [tag, b"%d" % len(params)]
+    for name, value in params:
+        pieces += [b"bare", name] if value is None else [b"pair", name, value]
+    return pieces
+
+
+def _written(pieces: Iterable[bytes]) -> bytes:
+    return b"".join([b"%d:%b," % (len(piece), piece) for piece in pieces])

@@ -1,0 +1,157 @@
+"""One client request, told in one line: its fields, their order, their units.
+
+The line is filled while the request travels and is read once, at its end. What does not apply is absent, never null.
+"""
+
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from proxy.core.reasons import Reason
+from proxy.core.types import Outcome
+
+ORDER = (
+    "timestamp", "level", "event", "version", "pid", "request_id", "trace_id", "client_ip", "method", "path", "status",
+    "rule", "outcome", "arm", "reason", "error", "error_source", "key_hash", "age_s", "ttl_s", "parts", "parts_hit",
+    "upstream_calls", "flight", "translated", "bytes_in", "bytes_out", "duration_s", "ttfb_s", "queue_s", "normalize_s",
+    "lookup_s", "upstream_connect_s", "upstream_ttfb_s", "upstream_s", "merge_s", "store_s", "send_s", "overhead_s",
+)  # fmt: skip
+"""The fields of a `request` line in the order in which they are written."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call upstream: when it began, answered first and ended, in seconds of the timer.
+
+    `store_s` is how long storing its answer took; `bytes_in` came from upstream, `bytes_out` went there.
+    """
+
+    method: str = ""
+    path: str = ""
+    status: int | None = None
+    began: float = 0.0
+    connect_s: float | None = None
+    first_byte: float | None = None
+    ended: float | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    store_s: float | None = None
+    error: str | None = None
+
+    @property
+    def ttfb_s(self) -> float | None:
+        """Return the time from the call's begin to its response head."""
+        return None if self.first_byte is None else self.first_byte - self.began
+
+    def duration_s(self, now: float) -> float:
+        """Return how long it took, or has taken until `now`."""
+        return (now if self.ended is None else self.ended) - self.began
+
+
+@dataclass(slots=True)
+class LogLine:
+    """What is known of one client request so far; durations in seconds, sizes in bytes.
+
+    `began`, `first_byte` and `joined` (a flight of somebody else's) are seconds of the timer; `call` is the upstream
+    call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    began: float
+    client_ip: str = ""
+    trace_id: str | None = None
+    status: int | None = None
+    rule: str | None = None
+    outcome: Outcome = Outcome.PASSTHROUGH
+    reason: Reason | str | None = None
+    error: str | None = None
+    error_source: str | None = None
+    key_hash: str | None = None
+    age_s: float | None = None
+    ttl_s: float | None = None
+    parts: int | None = None
+    parts_hit: int | None = None
+    upstream_calls: int = 0
+    flight: str | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    normalize_s: float | None = None
+    lookup_s: float | None = None
+    send_s: float | None = None
+    duration_s: float = 0.0
+    first_byte: float | None = None
+    joined: float | None = None
+    cost: float | None = None
+    call: Call | None = field(default=None, repr=False)
+
+    def close(self, now: float) -> None:
+        """Fix the duration at the request's end."""
+        self.duration_s = now - self.began
+
+    @property
+    def ttfb_s(self) -> float | None:
+        """Return the time from the request's head to its answer's."""
+        return None if self.first_byte is None else self.first_byte - self.began
+
+    @property
+    def upstream_s(self) -> float | None:
+        """Return how long this request waited for the upstream; a follower waited only since it joined."""
+        if self.call is None:
+            return None
+        end = self.began + self.duration_s
+        began = self.call.began if self.joined is None else max(self.call.began, self.joined)
+        return max(0.0, min(end, end if self.call.ended is None else self.call.ended) - began)
+
+    @property
+    def overhead_s(self) -> float:
+        """Return what the proxy itself took: the duration less the critical path upstream."""
+        return max(0.0, self.duration_s - (self.upstream_s or 0.0))
+
+    @property
+    def upstream_connect_s(self) -> float | None:
+        """Return how long connecting took; for a follower that was the leader's wait."""
+        return self.call.connect_s if self.call is not None and self.joined is None else None
+
+    @property
+    def upstream_ttfb_s(self) -> float | None:
+        """Return how long the upstream's head took; for a follower that was the leader's wait."""
+        return self.call.ttfb_s if self.call is not None and self.joined is None else None
+
+    @property
+    def store_s(self) -> float | None:
+        """Return how long storing took; for a follower that was the leader's wait."""
+        return self.call.store_s if self.call is not None and self.joined is None else None
+
+    @property
+    def level(self) -> str:
+        """Return `error` for what the upstream or the proxy failed at, else `info`."""
+        return "error" if self.error_source in {"upstream", "proxy"} else "info"
+
+
+_ONE_PER_EVENT = ("timestamp", "level", "event", "version", "pid")
+_NOT_BUILT = ("arm", "translated", "queue_s", "merge_s")
+_OWN = tuple(name for name in ORDER if name not in _ONE_PER_EVENT + _NOT_BUILT)
+_values = attrgetter(*_OWN)
+
+
+def request_fields(line: LogLine) -> dict[str, Any]:
+    """Return the known fields of a `request` line in writing order, durations rounded to microseconds."""
+    return {
+        name: round(value, 6) if type(value) is float else value
+        for name, value in zip(_OWN, _values(line), strict=True)
+        if value is not None
+    }
+
+
+def call_fields(call: Call, request_id: str, now: float) -> dict[str, Any]:
+    """Return the known fields of an `upstream_call` line in writing order."""
+    known: dict[str, Any] = {
+        "request_id": request_id, "method": call.method, "path": call.path, "status": call.status, "error": call.error,
+        "bytes_in": call.bytes_in, "bytes_out": call.bytes_out, "duration_s": call.duration_s(now),
+        "upstream_connect_s": call.connect_s, "upstream_ttfb_s": call.ttfb_s,
+    }  # fmt: skip
+    return {
+        name: round(value, 6) if type(value) is float else value for name, value in known.items() if value is not None
+    }

@@ -1,0 +1,1 @@
+"""Merge strategies: parts → one Response. None is built yet."""

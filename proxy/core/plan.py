@@ -1,0 +1,37 @@
+"""Request × Rule → may this request be answered from the store, or must it pass through, and why."""
+
+from proxy.core.cache_control import Directives
+from proxy.core.cache_control import parse as parse_cache_control
+from proxy.core.reasons import Reason
+from proxy.core.rules import Rule
+from proxy.core.types import Request, joined
+
+_PRECONDITIONS = frozenset({b"if-match", b"if-unmodified-since", b"if-range"})
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
+
+
+def directives_of(request: Request) -> Directives:
+    """Return the client's Cache-Control; Pragma: no-cache counts where there is none (RFC 9111 §5.4)."""
+    value = joined(request.headers, b"cache-control")
+    if value is None and b"no-cache" in (joined(request.headers, b"pragma") or b"").lower():
+        value = b"no-cache"
+    return parse_cache_control(value)
+
+
+def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reason | None:
+    """Return why this request goes upstream untouched and its answer is not kept; None if it need not."""
+    names = {name for name, _ in request.headers}
+    has_body = request.body != b""
+    # Under an owner's ttl nobody but the owner can say that an answer is the same for everybody.
+    by_owner = rule.ttl is not None
+    reasons = (
+        (Reason.METHOD, request.method not in rule.cacheable_methods),
+        (Reason.BODY, has_body and request.method != "POST"),
+        (Reason.REQUEST_NO_STORE, "no-store" in directives),
+        (Reason.RANGE, b"range" in names),
+        (Reason.PRECONDITION, not names.isdisjoint(_PRECONDITIONS)),
+        (Reason.KEY_BODY_ENCODING, has_body and bool(rule.normalizers) and b"content-encoding" in names),
+        (Reason.COOKIE, by_owner and rule.cookies == "pass" and b"cookie" in names),
+        (Reason.CREDENTIALS, by_owner and not names.isdisjoint(_CREDENTIALS.difference(rule.private_by))),
+    )
+    return next((reason for reason, holds in reasons if holds), None)

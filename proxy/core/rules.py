@@ -1,0 +1,79 @@
+"""Rules: which requests they are for, and what the owner says of them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+from proxy.core.normalize import Normalizer
+from proxy.core.types import Request
+
+DEFAULT = "default"
+UNMATCHED = "unmatched"
+
+_SAFE_TO_CACHE = frozenset({"GET", "HEAD"})
+_WITH_OWNERS_WORD = _SAFE_TO_CACHE | {"POST"}
+
+Cookies = Literal["pass", "ignore"] | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One operation: what it matches, how its key is made, how long its answers are good.
+
+    `ttl` is None (the origin says), seconds, or seconds by status. Sizes are bytes. `ours` marks the implicit last
+    rule, for which nobody gave a word.
+    """
+
+    name: str
+    path: re.Pattern[bytes]
+    methods: frozenset[str] = frozenset()
+    host: re.Pattern[bytes] | None = None
+    safe: bool = False
+    normalizers: tuple[Normalizer, ...] = ()
+    ttl: float | Mapping[int, float] | None = None
+    override: frozenset[str] = frozenset()
+    cookies: Cookies = "pass"
+    private_by: tuple[bytes, ...] = ()
+    max_object: int = 32 * 2**20
+    max_key_body: int = 10 * 2**20
+    ours: bool = False
+
+    @property
+    def cacheable_methods(self) -> frozenset[str]:
+        """Return the methods whose answers may be stored: POST only with the owner's word that it only reads."""
+        return _WITH_OWNERS_WORD if self.safe else _SAFE_TO_CACHE
+
+    def signature(self) -> bytes:
+        """Return a digest of what decides the meaning of a key: the normalizers, their options and versions."""
+        meaning = [(type(one).__qualname__, one.version, repr(one)) for one in self.normalizers]
+        return blake2b(repr((meaning, self.cookies, self.private_by)).encode(), digest_size=8).digest()
+
+
+def path_pattern(glob: str) -> re.Pattern[bytes]:
+    """Compile a path with `*` (within one segment) and `**` (across segments); matched against the raw path."""
+    parts = re.split(r"(\*\*|\*)", glob)
+    words = {"*": rb"[^/]*", "**": rb".*"}
+    return re.compile(b"".join(words.get(part) or re.escape(part.encode()) for part in parts), re.DOTALL)
+
+
+def host_pattern(glob: str) -> re.Pattern[bytes]:
+    """Compile a host with `*`; matched against the host in lower case, without its default port."""
+    parts = [re.escape(part.encode()) for part in glob.lower().split("*")]
+    return re.compile(b"[^:]*".join(parts))
+
+
+def default_rule() -> Rule:
+    """Return the implicit last rule for GET and HEAD: the origin's own word (RFC 9111), key untouched."""
+    return Rule(name=DEFAULT, path=path_pattern("/**"), methods=_SAFE_TO_CACHE, ours=True)
+
+
+def first_match(rules: Sequence[Rule], request: Request, host: bytes) -> Rule | None:
+    """Return the first rule that is for this request, or None."""
+    path = request.path
+    for rule in rules:
+        methods = rule.methods or rule.cacheable_methods
+        if request.method in methods and rule.path.fullmatch(path) and (not rule.host or rule.host.fullmatch(host)):
+            return rule
+    return None

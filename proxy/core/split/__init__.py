@@ -1,0 +1,1 @@
+"""Splitters: one composite Query → parts. None is built yet."""

@@ -1,0 +1,141 @@
+"""Request × Response × Rule → may it be stored, and for how long (RFC 9111 §3, §4.2.1); all times in seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.core import http_date
+from proxy.core.cache_control import Directives, seconds
+from proxy.core.cache_control import parse as parse_cache_control
+from proxy.core.headers import end_to_end
+from proxy.core.reasons import Reason
+from proxy.core.rules import Rule
+from proxy.core.types import Entry, Request, Response, joined
+
+# What an owner's plain `ttl: 1h` is for: answers, and moves that are meant to last. Errors need a ttl of their own.
+STATUSES_OF_A_PLAIN_TTL = frozenset({200, 203, 204, 300, 301, 308})
+_NEEDS_MORE_THAN_A_WHOLE_ANSWER = frozenset({206, 304})
+# RFC 9111 §3.5: the origin says that an answer to somebody's credentials is for all.
+_FOR_ALL = frozenset({"public", "s-maxage", "must-revalidate"})
+# RFC 9111 §3.1: never stored; the request id is each client's own.
+_NOT_STORED = frozenset(
+    {b"proxy-authenticate", b"proxy-authentication-info", b"proxy-authorization", b"x-request-id", b"age"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """The decision: a ttl, or the reason why there is none. `age` is what the upstream says of its own cache."""
+
+    ttl: float = 0.0
+    age: float = 0.0
+    reason: Reason | None = None
+    vary: tuple[bytes, ...] = ()
+
+
+def decide(request: Request, response: Response, rule: Rule, now: float) -> Storing:
+    """Decide from the response's head whether it may be stored."""
+    said = parse_cache_control(response.header(b"cache-control"))
+    vary = vary_of(response)
+    for refusal in (
+        _refused_by_kind(response, rule),
+        _refused_by_origin(said, rule),
+        _refused_by_identity(request, said, rule),
+    ):
+        if refusal:
+            return Storing(reason=refusal)
+    if b"*" in vary:
+        return Storing(reason=Reason.VARY)
+    age = _upstream_age(response)
+    ttl = _ttl(response, said, rule, now)
+    if ttl is None or ttl - age <= 0:
+        return Storing(reason=Reason.NO_TTL)
+    return Storing(ttl, age, vary=vary)
+
+
+def _refused_by_kind(response: Response, rule: Rule) -> Reason | None:
+    length = response.header(b"content-length")
+    content_type = response.header(b"content-type") or b""
+    if response.status in _NEEDS_MORE_THAN_A_WHOLE_ANSWER or not _status_is_meant(response.status, rule):
+        return Reason.STATUS
+    if response.header(b"set-cookie") is not None:
+        return Reason.SET_COOKIE
+    if content_type.lower().startswith(b"text/event-stream"):
+        return Reason.EVENT_STREAM
+    if not response.framed or (length is not None and not length.isdigit()):
+        return Reason.INCOMPLETE
+    if length is not None and int(length) > rule.max_object:
+        return Reason.TOO_LARGE
+    return None
+
+
+def _status_is_meant(status: int, rule: Rule) -> bool:
+    if rule.ttl is None:
+        return True
+    return status in (rule.ttl if isinstance(rule.ttl, Mapping) else STATUSES_OF_A_PLAIN_TTL)
+
+
+def _refused_by_origin(said: Directives, rule: Rule) -> Reason | None:
+    for directive, reason in (
+        ("no-store", Reason.NO_STORE),
+        ("private", Reason.PRIVATE),
+        ("no-cache", Reason.NO_CACHE),
+    ):
+        if directive in said and directive not in rule.override:
+            return reason
+    return None
+
+
+def _refused_by_identity(request: Request, said: Directives, rule: Rule) -> Reason | None:
+    if b"authorization" in rule.private_by or joined(request.headers, b"authorization") is None:
+        return None
+    return None if not _FOR_ALL.isdisjoint(said) else Reason.AUTHORIZATION
+
+
+def _ttl(response: Response, said: Directives, rule: Rule, now: float) -> float | None:
+    """Return the origin's own lifetime where it names one and the owner does not override it, else the owner's."""
+    for directive in ("s-maxage", "max-age"):
+        if directive not in rule.override and (named := seconds(said, directive)) is not None:
+            return named
+    if "expires" not in rule.override and (until := response.header(b"expires")) is not None:
+        return _until(until, response, now)
+    return rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
+
+
+def _until(expires: bytes, response: Response, now: float) -> float:
+    """Return Expires − Date; an invalid Expires is in the past (RFC 9111 §5.3)."""
+    date = http_date.parse(response.header(b"date") or b"", now)
+    end = http_date.parse(expires, now)
+    return 0.0 if end is None else max(0.0, end - (now if date is None else date))
+
+
+def _upstream_age(response: Response) -> float:
+    """Return the first member of Age; what is not a number counts as none (RFC 9111 §5.1)."""
+    first = (response.header(b"age") or b"").partition(b",")[0].strip()
+    return float(first[:12]) if first.isdigit() else 0.0
+
+
+def vary_of(response: Response) -> tuple[bytes, ...]:
+    """Return the names in Vary, lower case, sorted, each once."""
+    value = response.header(b"vary")
+    if not value:
+        return ()
+    return tuple(sorted({name.strip().lower() for name in value.split(b",") if name.strip()}))
+
+
+def entry_of(response: Response, body: bytes, storing: Storing, *, rule: str, now: float, cost: float) -> Entry:
+    """Make the entry of a complete response; `cost` is what the upstream took, in seconds."""
+    headers = [field for field in end_to_end(response.headers) if field[0] not in _NOT_STORED]
+    names = {name for name, _ in headers}
+    if b"date" not in names:
+        headers.append((b"date", http_date.render(now)))
+    if b"content-length" not in names and response.status != 204:
+        headers.append((b"content-length", b"%d" % len(body)))
+    return Entry(
+        status=response.status, headers=tuple(headers), body=body, stored_at=now, ttl=storing.ttl,
+        age=storing.age, cost=cost, rule=rule,
+    )  # fmt: skip
+
+
+def variants_of(vary: tuple[bytes, ...], like: Entry) -> Entry:
+    """Make the marker that stands at a key whose answers differ by the request fields in `vary`."""
+    return Entry(0, (), b"", like.stored_at, like.ttl, like.age, rule=like.rule, vary=vary)

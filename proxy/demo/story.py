@@ -1,0 +1,104 @@
+"""The demo's story: the same question, asked twice in two spellings, directly and through the proxy."""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from time import perf_counter
+from unicodedata import normalize
+
+import httpx2
+
+QUESTION = "Which cafés in Zürich had the longest outages last year?"
+ANOTHER_QUESTION = "How many orders from Málaga are still open?"
+PATH = "/orchestrator/query"
+PATIENCE_S = 900.0
+
+Watch = Callable[[str], AbstractContextManager[Callable[[float], object]]]
+"""Told the name of each moment; entered when it begins, given the measured seconds, left when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One measured ask: the client's seconds, the slow calls it caused at the upstream, and what came back."""
+
+    seconds: float
+    calls: int
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the story, asked both ways."""
+
+    name: str
+    direct: Ask
+    proxied: Ask
+
+    @property
+    def equal(self) -> bool:
+        """Return whether both ways gave the same answer, byte for byte."""
+        return (self.direct.status, self.direct.body) == (self.proxied.status, self.proxied.body)
+
+
+def spellings(question: str) -> tuple[bytes, bytes]:
+    """Return two bodies that ask the same: other member order, blanks, Unicode form, request_id and timestamp."""
+    first = {
+        "request_id": "6f1c2a",
+        "timestamp": "2025-03-01T09:00:00Z",
+        "question": question,
+        "filters": {"region": "EU", "language": "en"},
+    }
+    again = {
+        "filters": {"language": "en", "region": "EU"},
+        "question": "  " + normalize("NFD", question).replace(" ", "  "),
+        "timestamp": "2025-03-01T09:04:31Z",
+        "request_id": "b07e95",
+    }
+    return json.dumps(first, ensure_ascii=False).encode(), json.dumps(again, separators=(" , ", " : ")).encode()
+
+
+def unwatched(_: str) -> AbstractContextManager[Callable[[float], object]]:
+    """Show nothing."""
+    return nullcontext(lambda _: None)
+
+
+def play(direct: str, proxy: str, watch: Watch = unwatched, clock: Callable[[], float] = perf_counter) -> list[Step]:
+    """Ask both base URLs in turn and return what was measured; raises httpx2.HTTPError where one does not answer."""
+    first, again = spellings(QUESTION)
+    timeout = httpx2.Timeout(PATIENCE_S)
+    with (
+        httpx2.Client(base_url=direct, timeout=timeout, trust_env=False) as service,
+        httpx2.Client(base_url=proxy, timeout=timeout, trust_env=False) as through,
+    ):
+
+        def ask(client: httpx2.Client, body: bytes, name: str) -> Ask:
+            before = _calls(service)
+            client.get("/health").raise_for_status()  # opens the connection, which is not what is measured
+            with watch(name) as took:
+                started = clock()
+                answer = client.post(PATH, content=body, headers={"Content-Type": "application/json"})
+                seconds = clock() - started
+                took(seconds)
+            answer.raise_for_status()
+            return Ask(seconds, _calls(service) - before, answer.status_code, answer.content)
+
+        return [
+            Step(name, ask(service, body, f"{name}, directly"), ask(through, body, f"{name}, through the proxy"))
+            for name, body in (("first ask", first), ("same ask, other spelling", again))
+        ]
+
+
+def total(steps: Sequence[Step]) -> tuple[float, float, int, int]:
+    """Return seconds directly, seconds through the proxy, and slow calls both ways."""
+    return (
+        sum(step.direct.seconds for step in steps),
+        sum(step.proxied.seconds for step in steps),
+        sum(step.direct.calls for step in steps),
+        sum(step.proxied.calls for step in steps),
+    )
+
+
+def _calls(service: httpx2.Client) -> int:
+    return int(service.get("/calls").raise_for_status().json()["calls"])

@@ -1,0 +1,220 @@
+"""The story of one client request: find its rule, answer it, log it – once, whatever happened.
+
+Read this first; then accelerate.py, the road of a request that may be answered from the store.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Protocol
+
+from proxy.accelerate import Accelerate, Asked
+from proxy.clock import Clock
+from proxy.core import cache_status
+from proxy.core.headers import answered, passed_here_before, request_id, trace_id
+from proxy.core.http_date import render as http_date
+from proxy.core.key import normal_host
+from proxy.core.log_line import Call, LogLine
+from proxy.core.plan import directives_of, reason_to_pass
+from proxy.core.problem import problem
+from proxy.core.reasons import Reason
+from proxy.core.rules import Rule, first_match
+from proxy.core.types import Outcome, Request, Response, Stream
+from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError
+from proxy.upstream.call import Upstream
+
+
+class Delivery(Protocol):
+    """The way back to one client."""
+
+    started: bool
+    """Whether the response head has left: after that nothing can be mended."""
+    client_gone: bool
+
+    @property
+    def bytes_in(self) -> int:
+        """Return how much of the request's body has arrived."""
+        ...
+
+    def watch(self) -> None:
+        """From now on, cancel this request's task when the client leaves."""
+        ...
+
+    async def deliver(self, response: Response, line: LogLine) -> None:
+        """Send a response, noting in `line` what left and when; raises what its body raises."""
+        ...
+
+    def cut(self) -> None:
+        """End the connection instead of the answer, so that the client sees that it is incomplete."""
+        ...
+
+
+class Serve:
+    """Serves client requests; `tell` gets each finished LogLine, `new_id` makes request ids."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        accelerate: Accelerate,
+        upstream: Upstream,
+        clock: Clock,
+        *,
+        via: bytes,
+        new_id: Callable[[], str],
+        tell: Callable[[LogLine], None],
+        failed: Callable[[BaseException, str], None],
+        show_cache_status: bool,
+    ) -> None:
+        self._rules = rules
+        self._accelerate = accelerate
+        self._upstream = upstream
+        self._clock = clock
+        self._via = via
+        self._new_id = new_id
+        self._tell = tell
+        self._failed = failed
+        self._show_cache_status = show_cache_status
+
+    async def __call__(self, request: Request, delivery: Delivery, refused: Refusal | None = None) -> None:
+        """Serve one request; `refused` is what the server already found wrong with its head."""
+        line = self._new_line(request)
+        try:
+            if refused is not None:
+                raise refused
+            response = await self._answer(request, line, delivery)
+            await self._deliver(response, line, delivery)
+        except (Refusal, UpstreamError) as error:
+            await self._explain(error, line, delivery)
+        except ClientGone:
+            _note(line, Reason.CLIENT_GONE, "client")
+        except asyncio.CancelledError:
+            _note(line, Reason.CLIENT_GONE, "client")
+            if not delivery.client_gone:
+                raise  # the server is closing
+        except Exception as error:  # noqa: BLE001  an error of ours must not become the client's silence
+            self._failed(error, line.request_id)
+            await self._explain(error, line, delivery)
+        finally:
+            line.bytes_in = delivery.bytes_in
+            line.close(self._clock.timer())
+            self._tell(line)
+
+    def _new_line(self, request: Request) -> LogLine:
+        return LogLine(
+            request_id=request_id(request.headers) or self._new_id(),
+            method=request.method,
+            path=request.path.decode("utf-8", "backslashreplace"),
+            began=self._clock.timer(),
+            client_ip=request.client.ip,
+            trace_id=trace_id(request.headers),
+        )
+
+    async def _answer(self, request: Request, line: LogLine, delivery: Delivery) -> Response:
+        """Take the accelerated road if a rule allows it; from any point of it, passthrough is one step away."""
+        if passed_here_before(request.headers, self._via):
+            raise Refusal(508, Reason.LOOP, "this request already went through this proxy: its upstream is the proxy")
+        host = normal_host(request)
+        rule = first_match(self._rules, request, host)
+        try:
+            if rule is None:
+                raise Fallback(Reason.NO_RULE)
+            line.rule = rule.name
+            directives = directives_of(request)
+            if reason := reason_to_pass(request, rule, directives):
+                raise Fallback(reason)
+            request = await _with_whole_body(request, rule)
+            return await self._accelerate(Asked(request, rule, host, directives, line), delivery.watch)
+        except _TooLong as error:
+            return await self._pass(error.request, line, delivery, Reason.KEY_BODY_SIZE)
+        except Fallback as fallback:
+            return await self._pass(request, line, delivery, fallback.reason)
+        except (Refusal, UpstreamError, ClientGone):
+            raise
+        except Exception as error:  # noqa: BLE001  no fault of ours may cost a client its answer
+            self._failed(error, line.request_id)
+            line.error, line.error_source = Reason.INTERNAL, "proxy"
+            return await self._pass(request, line, delivery, Reason.INTERNAL)
+
+    async def _pass(self, request: Request, line: LogLine, delivery: Delivery, reason: str) -> Response:
+        """Send the original request upstream whole and let its answer through."""
+        line.outcome, line.reason = Outcome.PASSTHROUGH, Reason(reason)
+        line.flight = line.joined = None
+        line.upstream_calls = 1
+        line.call = Call()
+        delivery.watch()
+        response = await self._upstream.send(request, line.request_id, line.call)
+        headers = answered(response.headers, line.request_id, http_date(self._clock.wall()))
+        if self._show_cache_status:
+            headers.append((cache_status.NAME, cache_status.forwarded(line.outcome, Reason(reason))))
+        return replace(response, headers=tuple(headers))
+
+    @staticmethod
+    async def _deliver(response: Response, line: LogLine, delivery: Delivery) -> None:
+        if isinstance(response.body, bytes):
+            await delivery.deliver(response, line)
+            return
+        async with aclosing(response.body):
+            await delivery.deliver(response, line)
+
+    async def _explain(self, error: Exception, line: LogLine, delivery: Delivery) -> None:
+        """Tell the client what went wrong, or cut the answer that had begun."""
+        if isinstance(error, Refusal | UpstreamError):
+            source = "client" if isinstance(error, Refusal) else "upstream"
+            status, reason, detail = error.status, Reason(error.reason), str(error)
+        else:
+            source, status, reason, detail = "proxy", 500, Reason.INTERNAL, "the proxy failed; its log has the error"
+        _note(line, reason, source)
+        if delivery.started:
+            delivery.cut()
+            return
+        told = problem(status, reason, detail, line.request_id)
+        dated = replace(told, headers=(*told.headers, (b"date", http_date(self._clock.wall()))))
+        try:
+            await delivery.deliver(dated, line)
+        except ClientGone:
+            pass  # nobody is left to tell
+
+
+def _note(line: LogLine, reason: str, source: str) -> None:
+    line.outcome, line.error, line.error_source, line.reason = Outcome.ERROR, reason, source, reason
+
+
+class _TooLong(Exception):
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self.request = request
+
+
+async def _with_whole_body(request: Request, rule: Rule) -> Request:
+    """Read a body that is part of the key; raises _TooLong with the request put together again."""
+    if isinstance(request.body, bytes):
+        return request
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.body:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > rule.max_key_body:
+            raise _TooLong(replace(request, body=_Chained(b"".join(chunks), request.body)))
+    return replace(request, body=b"".join(chunks))
+
+
+class _Chained:
+    """A body of which the first part was already read."""
+
+    def __init__(self, first: bytes, rest: Stream) -> None:
+        self._first = first
+        self._rest = rest
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        return await anext(aiter(self._rest))
+
+    async def aclose(self) -> None:
+        await self._rest.aclose()

@@ -1,0 +1,92 @@
+"""LogLines → counters and timings by operation and outcome: what the admin API and the metrics read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.core.histogram import Histogram
+from proxy.core.log_line import LogLine
+from proxy.core.rules import UNMATCHED
+from proxy.core.types import Outcome
+
+ERROR_SOURCES = ("client", "upstream", "proxy")
+
+
+@dataclass(slots=True)
+class Operation:
+    """What is counted for one rule; seconds and bytes."""
+
+    by_outcome: dict[Outcome, Histogram] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ERROR_SOURCES, 0))
+    overhead: Histogram = field(default_factory=Histogram)
+    upstream_calls: int = 0
+    upstream_s: float = 0.0
+    seconds_saved: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    @property
+    def n(self) -> int:
+        """Return how many requests there were."""
+        return sum(one.n for one in self.by_outcome.values())
+
+    def all(self) -> Histogram:
+        """Return the timings of all outcomes together."""
+        together = Histogram()
+        for one in self.by_outcome.values():
+            together.merge(one)
+        return together
+
+    def count(self, line: LogLine) -> None:
+        """Count one finished request."""
+        timings = self.by_outcome.get(line.outcome)
+        if timings is None:
+            timings = self.by_outcome[line.outcome] = Histogram()
+        timings.add(line.duration_s)
+        self.overhead.add(line.overhead_s)
+        self.bytes_in += line.bytes_in
+        self.bytes_out += line.bytes_out
+        if line.error_source:
+            self.errors[line.error_source] += 1
+        if line.upstream_calls:
+            self.upstream_calls += line.upstream_calls
+            self.upstream_s += line.upstream_s or 0.0
+        if line.cost is not None:
+            self.seconds_saved += max(0.0, line.cost - line.duration_s)
+
+
+class Stats:
+    """Counts every request of this process since it started."""
+
+    def __init__(self, started: float) -> None:
+        self.started = started
+        self.operations: dict[str, Operation] = {}
+
+    def count(self, line: LogLine) -> None:
+        """Count one finished request."""
+        name = line.rule or UNMATCHED
+        operation = self.operations.get(name)
+        if operation is None:
+            operation = self.operations[name] = Operation()
+        operation.count(line)
+
+    def errors(self) -> Mapping[str, int]:
+        """Return the errors of all operations by their source."""
+        return {source: sum(one.errors[source] for one in self.operations.values()) for source in ERROR_SOURCES}
+
+    def seconds_saved(self) -> float:
+        """Return the upstream seconds that answers from the store made unnecessary."""
+        return sum(one.seconds_saved for one in self.operations.values())
+
+    def hit_ratio(self) -> float:
+        """Return the share of hits among the requests that were looked up."""
+        hits = self._requests(Outcome.HIT)
+        looked_up = hits + self._requests(Outcome.MISS, Outcome.EXPIRED, Outcome.COLLAPSED)
+        return hits / looked_up if looked_up else 0.0
+
+    def _requests(self, *outcomes: Outcome) -> int:
+        return sum(
+            timings.n
+            for one in self.operations.values()
+            for outcome, timings in one.by_outcome.items()
+            if outcome in outcomes
+        )

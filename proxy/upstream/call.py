@@ -1,0 +1,147 @@
+"""One call upstream: its fields, its deadlines, one retry where that is safe, its own log line."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from proxy.clock import Clock
+from proxy.core.headers import forwarded
+from proxy.core.log_line import Call
+from proxy.core.types import SAFE_METHODS, Request, Response, Stream
+from proxy.errors import UpstreamError, UpstreamReset, UpstreamTimeout
+from proxy.upstream import Engine
+
+_RETRY_WITHIN_S = 1.0
+"""A kept-alive connection that the upstream was just closing fails at once. A call that failed later may have cost the
+upstream real work, and repeating it would hit it harder than without us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for the response head and between two pieces of the body, in seconds; None is for ever."""
+
+    first_byte: float | None = None
+    idle: float | None = None
+
+
+UNLIMITED = Timeouts()
+
+
+class CallLog(Protocol):
+    """Takes the line of each call."""
+
+    def upstream_call(self, call: Call, request_id: str) -> None:
+        """Log one call at its end."""
+        ...
+
+
+class Upstream:
+    """Calls the one upstream; `via` is our name in the Via field."""
+
+    def __init__(self, engine: Engine, clock: Clock, log: CallLog, via: bytes, *, host: bytes | None) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._log = log
+        self._via = via
+        self._host = host
+        self.in_flight = 0
+
+    async def send(self, request: Request, request_id: str, call: Call, timeouts: Timeouts = UNLIMITED) -> Response:
+        """Send a request and return its response, whose body times and logs the call as it is read or closed.
+
+        Raises UpstreamError and what the engine's contract names.
+        """
+        outgoing = self._outgoing(request, request_id)
+        call.method, call.path = request.method, request.path.decode("utf-8", "backslashreplace")
+        call.began = self._clock.timer()
+        self.in_flight += 1
+        try:
+            response = await self._answer(outgoing, call, timeouts)
+        except BaseException as error:
+            self._ended(call, request_id, getattr(error, "reason", type(error).__name__))
+            raise
+        call.first_byte = self._clock.timer()
+        call.status, call.connect_s = response.status, response.connect_s
+        body = response.body
+        if isinstance(body, bytes):
+            self._ended(call, request_id, None)
+            return response
+        return replace(response, body=_Timed(body, self, call, request_id, timeouts.idle))
+
+    def _outgoing(self, request: Request, request_id: str) -> Request:
+        headers = forwarded(request.headers, request.client, self._via, request_id)
+        if self._host is not None:
+            headers = ((b"host", self._host), *[field for field in headers if field[0] != b"host"])
+        return replace(request, headers=headers)
+
+    async def _answer(self, request: Request, call: Call, timeouts: Timeouts) -> Response:
+        try:
+            async with asyncio.timeout(timeouts.first_byte):
+                try:
+                    return await self._engine.send(request)
+                except UpstreamReset:
+                    if not self._may_repeat(request, call):
+                        raise
+                    return await self._engine.send(request, fresh=True)
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"no answer within {timeouts.first_byte} s") from error
+
+    def _may_repeat(self, request: Request, call: Call) -> bool:
+        replayable = request.method in SAFE_METHODS and isinstance(request.body, bytes)
+        return replayable and self._clock.timer() - call.began < _RETRY_WITHIN_S
+
+    def _ended(self, call: Call, request_id: str, error: str | None) -> None:
+        if call.ended is None:
+            self.in_flight -= 1
+            call.ended = self._clock.timer()
+            call.error = error
+            self._log.upstream_call(call, request_id)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.close()
+
+
+class _Timed:
+    """A response body that tells when it ended, and gives up on an upstream that falls silent."""
+
+    def __init__(self, body: Stream, upstream: Upstream, call: Call, request_id: str, idle: float | None) -> None:
+        self._body = body
+        self._chunks = aiter(body)
+        self._upstream = upstream
+        self._call = call
+        self._request_id = request_id
+        self._idle = idle
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._next()
+        except StopAsyncIteration:
+            self._end(None)
+            raise
+        except UpstreamError as error:
+            self._end(error.reason)
+            raise
+        self._call.bytes_in += len(chunk)
+        return chunk
+
+    async def _next(self) -> bytes:
+        if self._idle is None:
+            return await anext(self._chunks)
+        try:
+            async with asyncio.timeout(self._idle):
+                return await anext(self._chunks)
+        except TimeoutError as error:
+            await self._body.aclose()
+            raise UpstreamTimeout(f"nothing more within {self._idle} s") from error
+
+    def _end(self, error: str | None) -> None:
+        self._upstream._ended(self._call, self._request_id, error)  # noqa: SLF001  the two are one
+
+    async def aclose(self) -> None:
+        self._end("abandoned")
+        await self._body.aclose()

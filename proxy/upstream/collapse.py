@@ -1,0 +1,211 @@
+"""One fetch per key: a Flight belongs to the app, and all who ask for its key read from it as bytes arrive.
+
+A flight that will be stored keeps every chunk until it ends. One that will not (its answer is nobody else's, or too
+large) takes no more followers, lets go of what all its readers have read, and waits for the slowest of them: so it
+holds at most WINDOW_BYTES more than they have taken.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from proxy.core.log_line import Call
+from proxy.core.reasons import Reason
+from proxy.core.types import Request, Response
+from proxy.errors import Fallback, UpstreamError
+from proxy.tasks import Tasks
+
+WINDOW_BYTES = 2**18
+
+
+class Flight:
+    """A fetch under way: its head once it is there, its chunks so far, those who read it.
+
+    `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored.
+    """
+
+    def __init__(self, request: Request, *, kept: bool) -> None:
+        self.request = request
+        self.kept = kept
+        self.call = Call()
+        self.refused: Reason | None = None
+        self._head: Response | None = None
+        self._chunks: list[bytes] = []
+        self._dropped = 0
+        self._ended = False
+        self._error: UpstreamError | Exception | None = None
+        self._readers: set[Reader] = set()
+        self._changed = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # What the fetch tells its readers.
+
+    def open(self, head: Response, refused: Reason | None) -> None:
+        """Let all see the response head; `refused` is why the answer is for the one who asked only."""
+        self._head = replace(head, body=b"")
+        self.refused = refused
+        self.kept = refused is None
+        self._tell()
+        self._leave_if_unwanted()
+
+    def add(self, chunk: bytes) -> None:
+        """Let all read one more chunk."""
+        self._chunks.append(chunk)
+        self._tell()
+
+    def spill(self, reason: Reason) -> None:
+        """Keep nothing any more: the answer turned out to be too large to store."""
+        self.refused = reason
+        self.kept = False
+        self._leave_if_unwanted()
+
+    def end(self) -> None:
+        """Let all know that the answer is complete."""
+        self._ended = True
+        self._tell()
+
+    def fail(self, error: Exception) -> None:
+        """Let all know that there will be no (more of the) answer."""
+        self._error = error
+        self._ended = True
+        self._tell()
+
+    async def room(self) -> None:
+        """Wait until the slowest reader of a flight that keeps nothing has come near."""
+        while not self.kept and self._waiting_bytes() > WINDOW_BYTES:
+            self._taken.clear()
+            await self._taken.wait()
+
+    @property
+    def body(self) -> bytes:
+        """Return all chunks of a kept flight as one."""
+        return b"".join(self._chunks)
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _waiting_bytes(self) -> int:
+        self._let_go()
+        return sum([len(chunk) for chunk in self._chunks])
+
+    def _let_go(self) -> None:
+        read_by_all = min([reader.place for reader in self._readers], default=self._dropped + len(self._chunks))
+        if not self.kept and read_by_all > self._dropped:
+            del self._chunks[: read_by_all - self._dropped]
+            self._dropped = read_by_all
+
+    # What its readers do.
+
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """Remember the task that fetches."""
+        self._task = task
+
+    def reader(self, *, lead: bool) -> "Reader":
+        """Return a new reader, from the first byte."""
+        reader = Reader(self, lead=lead)
+        self._readers.add(reader)
+        return reader
+
+    @property
+    def takes_followers(self) -> bool:
+        """Tell whether somebody else may still join."""
+        return self.kept and self._error is None
+
+    async def _head_for(self, reader: "Reader") -> Response:
+        while self._head is None and self._error is None:
+            await self._changed.wait()
+        if self._head is None:
+            raise self._error or RuntimeError("a flight ended without a head")
+        if self.refused is not None and not reader.lead:
+            raise Fallback(self.refused)
+        return self._head
+
+    async def _chunk_for(self, reader: "Reader") -> bytes | None:
+        while reader.place - self._dropped >= len(self._chunks):
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return None
+            await self._changed.wait()
+        chunk = self._chunks[reader.place - self._dropped]
+        reader.place += 1
+        self._taken.set()
+        return chunk
+
+    def _left(self, reader: "Reader") -> None:
+        self._readers.discard(reader)
+        self._taken.set()
+        self._leave_if_unwanted()
+
+    def _leave_if_unwanted(self) -> None:
+        if not self.kept and not self._readers and not self._ended and self._task is not None:
+            self._task.cancel()
+
+
+class Reader:
+    """One client's view of a flight: the head, then the body from its first byte."""
+
+    def __init__(self, flight: Flight, *, lead: bool) -> None:
+        self.flight = flight
+        self.lead = lead
+        self.place = 0
+
+    async def head(self) -> Response:
+        """Return the response head with this reader as its body.
+
+        Raises what the fetch failed with, and Fallback for a follower of an answer that is not for all.
+        """
+        return replace(await self.flight._head_for(self), body=self)  # noqa: SLF001  a flight and its readers are one
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await self.flight._chunk_for(self)  # noqa: SLF001
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        """Leave the flight; it goes on if it is kept or others read it."""
+        self.flight._left(self)  # noqa: SLF001
+
+
+class Flights:
+    """The flights under way, by key."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._flights: dict[bytes, Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def join(self, key: bytes) -> Flight | None:
+        """Return the flight for `key` that still takes followers."""
+        flight = self._flights.get(key)
+        return flight if flight is not None and flight.takes_followers else None
+
+    def start(self, key: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
+        """Run `fetch` for a new flight; others may join it while it is kept."""
+        if key not in self._flights or not self._flights[key].takes_followers:
+            self._flights[key] = flight
+        flight.begin(self._tasks.start(self._run(key, flight, fetch)))
+
+    async def _run(self, key: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await fetch(flight)
+        except UpstreamError as error:
+            flight.fail(error)
+        except asyncio.CancelledError:
+            flight.fail(UpstreamError("the fetch was ended"))
+            raise
+        except Exception as error:
+            flight.fail(error)
+            raise
+        finally:
+            if self._flights.get(key) is flight:
+                del self._flights[key]

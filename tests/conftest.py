@@ -1,0 +1,32 @@
+"""Fixtures for tests against the running proxy: one upstream and one proxy per module, in one event loop.
+
+A module says `pytestmark = pytest.mark.asyncio(loop_scope="module")` and may hold a CONFIG, to which the upstream's
+address is added.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from running import Proxy
+from wire import RawUpstream
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def upstream() -> AsyncIterator[RawUpstream]:
+    """Return an upstream by hand; it answers `200 ok` unless a test says otherwise."""
+    async with RawUpstream() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def proxy(
+    request: pytest.FixtureRequest, upstream: RawUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxy]:
+    """Return the real proxy in front of that upstream; stopping it is part of the module's tests."""
+    config = getattr(request.module, "CONFIG", {})
+    wanted = config.get("upstream", {})
+    whole = {**config, "upstream": {**wanted, "url": upstream.url}, "admin": {"token": "${FRONTRUNNER_TOKEN}"}}
+    running = Proxy(whole, tmp_path_factory.mktemp("proxy")).start()
+    yield running
+    running.stop()

@@ -1,0 +1,70 @@
+"""What became of a request → our member of Cache-Status (RFC 9211 §2)."""
+
+import re
+
+import pytest
+
+from proxy.core import cache_status
+from proxy.core.reasons import Reason
+from proxy.core.types import Outcome
+
+# RFC 8941: a member of a list is an item with parameters; ours are tokens, integers and true booleans.
+_MEMBER = re.compile(rb"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*(?:; [a-z][a-z0-9_\-]*(?:=(?:-?\d{1,15}|[A-Za-z*][!#-'*+.^-z|~:/\-0-9]*))?)*")
+
+HITS = {
+    "§2.1, §2.4: a hit says how long it is still fresh": (60.0, b"Frontrunner; hit; ttl=60"),
+    "§2.4: whole seconds": (59.9, b"Frontrunner; hit; ttl=59"),
+    "§2.4: the last moment": (0.4, b"Frontrunner; hit; ttl=0"),
+    "§2.4: stale is negative": (-120.0, b"Frontrunner; hit; ttl=-120"),
+}
+
+
+@pytest.mark.parametrize(("ttl", "member"), HITS.values(), ids=HITS)
+def test_hit(ttl, member):
+    assert cache_status.hit(ttl) == member
+
+
+STORED, COLLAPSED = {"stored": True}, {"collapsed": True}
+FORWARDED = {
+    "§2.2: nothing was there": (Outcome.MISS, None, {}, b"fwd=uri-miss"),
+    "§2.5: and now it is": (Outcome.MISS, None, STORED, b"fwd=uri-miss; stored"),
+    "§2.2: what was there is stale": (Outcome.EXPIRED, None, STORED, b"fwd=stale; stored"),
+    "§2.6: another's fetch answered": (Outcome.COLLAPSED, None, COLLAPSED, b"fwd=uri-miss; collapsed"),
+    "§2.5, §2.6: and was stored": (
+        Outcome.COLLAPSED, None, {**STORED, **COLLAPSED}, b"fwd=uri-miss; stored; collapsed",
+    ),
+    "§2.2: no rule": (Outcome.PASSTHROUGH, Reason.NO_RULE, {}, b"fwd=bypass; detail=no_rule"),
+    "§2.2: a method that cannot be answered from a store": (
+        Outcome.PASSTHROUGH, Reason.METHOD, {}, b"fwd=method; detail=method",
+    ),
+    "§2.2: the client wants nothing stored": (
+        Outcome.PASSTHROUGH, Reason.REQUEST_NO_STORE, {}, b"fwd=request; detail=request_no_store",
+    ),
+    "§2.2: something fresh was there, the client wants a new one": (
+        Outcome.MISS, Reason.REQUEST_NO_CACHE, STORED, b"fwd=request; stored; detail=request_no_cache",
+    ),
+    "§2.7: why it was not stored": (Outcome.MISS, Reason.NO_TTL, {}, b"fwd=uri-miss; detail=no_ttl"),
+    "§2.7: why it was not stored again": (Outcome.EXPIRED, Reason.NO_STORE, {}, b"fwd=stale; detail=no_store"),
+    "§2.2: an answer that varies by everything is no vary-miss, since nothing was there": (
+        Outcome.MISS, Reason.VARY, {}, b"fwd=uri-miss; detail=vary",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("outcome", "reason", "more", "parameters"), FORWARDED.values(), ids=FORWARDED)
+def test_forwarded(outcome, reason, more, parameters):
+    assert cache_status.forwarded(outcome, reason, **more) == b"Frontrunner; " + parameters
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("reason", [None, *Reason])
+def test_every_form_is_a_member_of_a_structured_list(outcome, reason):
+    member = cache_status.forwarded(outcome, reason, stored=True, collapsed=True)
+    assert _MEMBER.fullmatch(member)
+    assert re.search(rb"; fwd=(bypass|method|uri-miss|vary-miss|miss|request|stale|partial)(;|$)", member)
+    assert b"hit" not in member.split(b"; detail=")[0]
+
+
+def test_the_name_of_the_field():
+    assert cache_status.NAME == b"cache-status"
+    assert _MEMBER.fullmatch(cache_status.hit(1.0))

@@ -1,0 +1,92 @@
+"""Entry × now → deliver or fetch (RFC 9111 §4.2), and what the client's directives change (§5.2.1)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.cache_control import parse
+from proxy.core.freshness import Act, age_of, judge, left
+from proxy.core.reasons import Reason
+from proxy.core.storing import Storing, entry_of
+from proxy.core.types import Entry, Outcome, Response
+
+AT = 1_000_000.0
+
+
+def entry(ttl: float = 60.0, age: float = 0.0) -> Entry:
+    return Entry(200, (), b"", stored_at=AT, ttl=ttl, age=age)
+
+
+AGES = {
+    "§4.2.3: an entry is as old as it has been here": (entry(), 10, 10, 50),
+    "§4.2.3: the upstream's own Age counts in": (entry(age=15), 10, 25, 35),
+    "parts of a second count": (entry(), 0.25, 0.25, 59.75),
+    "§4.2: past its lifetime what is left is negative": (entry(age=5), 70, 75, -15),
+    "a clock that goes back makes nothing younger than it came": (entry(age=15), -100, 15, 45),
+}
+
+
+@pytest.mark.parametrize(("stored", "later", "age", "remains"), AGES.values(), ids=AGES)
+def test_age_and_what_is_left(stored, later, age, remains):
+    assert (age_of(stored, AT + later), left(stored, AT + later)) == (age, remains)
+
+
+def test_the_age_counts_from_the_time_of_the_request():
+    """RFC 9111 §4.2.3: corrected_age_value = age_value + response_delay, a MUST; here a response takes 40 s."""
+    stored = entry_of(Response(200), b"", Storing(ttl=60.0, age=5.0), rule="r", now=AT, cost=40.0)
+    assert (age_of(stored, AT), left(stored, AT)) == (45.0, 15.0)
+
+
+HIT = (Act.DELIVER, Outcome.HIT, None)
+MISS = (Act.FETCH, Outcome.MISS, None)
+EXPIRED = (Act.FETCH, Outcome.EXPIRED, None)
+ASKED_FOR_NEW = (Act.FETCH, Outcome.MISS, Reason.REQUEST_NO_CACHE)
+
+VERDICTS = {
+    "nothing stored": (None, 0, b"", MISS),
+    "fresh": (entry(), 59.9, b"", HIT),
+    "§4.2: fresh means that the lifetime exceeds the age": (entry(), 60, b"", EXPIRED),
+    "expired": (entry(), 61, b"", EXPIRED),
+    "§5.2.1.1: as old as the client takes": (entry(), 10, b"max-age=10", HIT),
+    "§5.2.1.1: older than the client takes": (entry(), 10.5, b"max-age=10", ASKED_FOR_NEW),
+    "§5.2.1.1: the upstream's Age counts in": (entry(age=10), 1, b"max-age=10", ASKED_FOR_NEW),
+    "§5.2.1.1: max-age=0 takes only what is of this moment": (entry(), 0.1, b"max-age=0", ASKED_FOR_NEW),
+    "§5.2.1.1: a max-age that makes no sense is 0": (entry(), 0.1, b"max-age=soon", ASKED_FOR_NEW),
+    "§5.2.1.1: a large max-age makes nothing fresh": (entry(), 61, b"max-age=999", EXPIRED),
+    "§5.2.1.2: what is stale is not delivered, though the client would take it": (entry(), 61, b"max-stale", EXPIRED),
+    "§5.2.1.3: fresh for as long as the client wants": (entry(), 50, b"min-fresh=10", HIT),
+    "§5.2.1.3: not fresh for long enough": (entry(), 50.5, b"min-fresh=10", ASKED_FOR_NEW),
+    "§5.2.1.4: no-cache wants a new answer": (entry(), 0, b"no-cache", ASKED_FOR_NEW),
+    "§5.2.1.6: no-transform changes nothing": (entry(), 0, b"no-transform", HIT),
+    "§5.2.1.7: only-if-cached takes what is fresh": (entry(), 0, b"only-if-cached", HIT),
+    "the strictest of several counts": (entry(), 5, b"max-age=10, min-fresh=58", ASKED_FOR_NEW),
+    "an unknown directive changes nothing (§5.2.3)": (entry(), 5, b"stale-ok=1", HIT),
+    "directives need something stored": (None, 0, b"max-age=10", MISS),
+    "expired comes before what the client wants": (entry(), 61, b"max-age=10", EXPIRED),
+}
+
+
+@pytest.mark.parametrize(("stored", "later", "asked", "verdict"), VERDICTS.values(), ids=VERDICTS)
+def test_verdicts(stored, later, asked, verdict):
+    found = judge(stored, AT + later, parse(asked))
+    assert (found.act, found.outcome, found.reason) == verdict
+
+
+seconds = st.floats(0, 1e9)
+directives = st.sampled_from([b"", b"max-age=5", b"min-fresh=5", b"max-age=5, min-fresh=5", b"no-cache"])
+
+
+@given(seconds, seconds, seconds, seconds, directives)
+def test_freshness_never_comes_back_as_time_goes_on(ttl, age, soon, later, asked):
+    stored, asked = entry(ttl, age), parse(asked)
+    soon, later = AT + min(soon, later), AT + max(soon, later)
+    assert age_of(stored, later) >= age_of(stored, soon)
+    assert left(stored, later) <= left(stored, soon)
+    order = [Outcome.HIT, Outcome.MISS, Outcome.EXPIRED]
+    assert order.index(judge(stored, later, asked).outcome) >= order.index(judge(stored, soon, asked).outcome)
+
+
+@given(seconds, seconds, st.floats(-1e9, 1e9), directives)
+def test_a_hit_is_always_fresh(ttl, age, later, asked):
+    if judge(entry(ttl, age), AT + later, parse(asked)).act is Act.DELIVER:
+        assert left(entry(ttl, age), AT + later) > 0
