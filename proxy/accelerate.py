@@ -134,7 +134,7 @@ class Accelerate:
         flight = None if verdict.reason else self._flights.join(found.place)
         if flight is None:
             reader = self._take_off(found, asked)
-            line.flight, line.upstream_calls = "lead", 1
+            line.flight = "lead"
         else:
             reader = flight.reader(lead=False)
             line.flight, line.outcome, line.joined = "follow", Outcome.COLLAPSED, self._clock.timer()

@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -192,7 +193,9 @@ def _writer(place: str) -> Callable[[bytes], None]:
 
 
 def _kept_token() -> str:
-    """Return the token from the state folder; where that cannot be used, one that lives as long as the process."""
+    """Return the token from the environment or the state folder; at last, one that lives as long as the process."""
+    if given := os.environ.get("FRONTRUNNER_TOKEN"):
+        return given
     try:
         return load_or_make()
     except OSError:
@@ -246,6 +249,11 @@ def _rule(config: RuleConfig) -> Rule:
 def run(config: Config) -> int:
     """Serve as configured until a signal ends it; return the exit code. Raises StartError."""
     bound, url = server.listen(config.listen.host, config.listen.port, config.listen.unix)
+    with bound:
+        return _serve(config, bound, url)
+
+
+def _serve(config: Config, bound: socket.socket, url: str) -> int:
     proxy = create_app(config)
     logging.basicConfig(handlers=[StandardLogging(proxy.log)], level=logging.WARNING, force=True)
     finish = config.upstream.timeout.first_byte + 5

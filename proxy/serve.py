@@ -140,7 +140,6 @@ class Serve:
         """Send the original request upstream whole and let its answer through."""
         line.outcome, line.reason = Outcome.PASSTHROUGH, Reason(reason)
         line.flight = line.joined = None
-        line.upstream_calls = 1
         line.call = Call()
         delivery.watch()
         response = await self._upstream.send(request, line.request_id, line.call)

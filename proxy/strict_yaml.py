@@ -25,6 +25,7 @@ MAX_NUMBER: Final = 100  # characters; Python refuses to read thousands of digit
 MAX_SHOWN: Final = 60
 LEAST_SECRET: Final = 3  # shorter ones are no secrets, but may be part of any word
 
+KEY: Final = "a text as key"
 QUOTE: Final = "quote a text that holds any of : ? # [ ] { } , & * ! | > ' \" % @ `, and indent with spaces"
 
 # YAML 1.2.2 §10.3.2
@@ -85,9 +86,9 @@ class Tree:
         *parents, leaf = path.split(".")
         members = self.value
         for parent in parents:
-            if not isinstance(members.get(parent), dict):
-                members[parent] = {}
-            members = members[parent]
+            members = members.setdefault(parent, {})
+            if not isinstance(members, dict):
+                return  # the file is wrong there, and its finding says more than ours would
         members[leaf] = value
         self.values[path] = self.keys[path] = where
         self.written[path] = shown(value)
@@ -216,15 +217,18 @@ class _Reader:
         return members
 
     def _key(self, event: Any, path: str, depth: int) -> str | None:
-        if isinstance(event, events.ScalarEvent) and not (event.value == "<<" and event.implicit[0]):
-            self._refuse_extras(event, path)
-            return str(event.value)
-        if isinstance(event, events.ScalarEvent):
-            self._complain(event, path, "the merge key <<", "keys and values, written out")
+        if not isinstance(event, events.ScalarEvent):
+            self._complain(event, path, "a key that is not text", KEY)
+            if not isinstance(event, events.AliasEvent):
+                self._value(event, f"{path}.?", depth + 1)
             return None
-        self._complain(event, path, "a key that is not text", "a text as key")
-        if not isinstance(event, events.AliasEvent):
-            self._value(event, f"{path}.?", depth + 1)
+        self._refuse_extras(event, path)
+        if event.value == "<<" and event.implicit[0]:
+            self._complain(event, path, "the merge key <<", "keys and values, written out")
+        elif not event.value or not event.value.isprintable():
+            self._complain(event, path, "a key that is empty or not printable", KEY)
+        else:
+            return str(event.value)
         return None
 
     def _scalar(self, event: Any, path: str) -> object:

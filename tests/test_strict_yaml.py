@@ -91,6 +91,11 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
         ["c.yaml:2:1: found a second document; allowed: one document in a file"],
     ),
     "a list as a key": ("? [a]\n: 1\n", ["c.yaml:1:3: found a key that is not text; allowed: a text as key"]),
+    "an empty key": ('"": 1\n', ["c.yaml:1:1: found a key that is empty or not printable; allowed: a text as key"]),
+    "a key that forges a line": (
+        '{"a\\nb": 1}\n',
+        ["c.yaml:1:2: found a key that is empty or not printable; allowed: a text as key"],
+    ),
     "an alias as a key": ("? *x\n: 1\n", ["c.yaml:1:3: found a key that is not text; allowed: a text as key"]),
     "a missing variable, twice in one text": (
         "a:\n  b: http://${NAME}:${HOST}/${FILE}\n",
@@ -263,6 +268,13 @@ def test_a_flag_replaces_what_the_file_says_and_what_was_wrong_with_it() -> None
     tree.put("d.e", 5, "command line")
     assert tree.value == {"a": {"b": "x", "c": 1}, "d": {"e": 5}}
     assert (tree.findings, tree.where("a.b"), tree.found("d.e")) == ([], "command line", "5")
+
+
+def test_a_flag_below_what_is_no_mapping_leaves_it_to_be_found() -> None:
+    """It would hide a mistake of the file."""
+    tree = read(b"log: 5\n", "c.yaml", ENV)
+    tree.put("log.to", "-", "command line")
+    assert (tree.value, tree.found("log.to")) == ({"log": 5}, "nothing")
 
 
 def test_a_mapping_in_memory_is_a_tree_as_well() -> None:

@@ -62,7 +62,9 @@ class Api:
 
     def _checked(self, answer: Answer) -> Answer:
         async def checked(request: Request) -> Response:
-            return self._guard.refusal(request) or await answer(request)
+            told = self._guard.refusal(request) or await answer(request)
+            told.headers["cache-control"] = "no-store"
+            return told
 
         return checked
 

@@ -24,14 +24,18 @@ def load_or_make(env: Mapping[str, str] = os.environ) -> str:
     except FileNotFoundError:
         pass
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    token = secrets.token_urlsafe(24)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process was quicker
-        return _read(file)
+    made = file.with_name(f"token.{os.getpid()}")
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as out:
-        out.write(token)
-    return token
+        out.write(secrets.token_urlsafe(24))
+    try:
+        os.link(made, file)  # whole or not at all, and only one process is the first
+    except FileExistsError:
+        if not file.stat().st_size:
+            made.replace(file)  # a crash left an empty one
+    finally:
+        made.unlink(missing_ok=True)
+    return _read(file)
 
 
 def _read(file: Path) -> str:

@@ -23,11 +23,12 @@ ORDER = (
 class Call:
     """One call upstream: when it began, answered first and ended, in seconds of the timer.
 
-    `store_s` is how long storing its answer took; `bytes_in` came from upstream, `bytes_out` went there.
+    `sent` is how often it was sent: twice where the first connection was lost. `store_s` is how long storing its answer took; `bytes_in` came from upstream, `bytes_out` went there.
     """
 
     method: str = ""
     path: str = ""
+    sent: int = 0
     status: int | None = None
     began: float = 0.0
     connect_s: float | None = None
@@ -73,7 +74,6 @@ class LogLine:
     ttl_s: float | None = None
     parts: int | None = None
     parts_hit: int | None = None
-    upstream_calls: int = 0
     flight: str | None = None
     bytes_in: int = 0
     bytes_out: int = 0
@@ -94,6 +94,11 @@ class LogLine:
     def ttfb_s(self) -> float | None:
         """Return the time from the request's head to its answer's."""
         return None if self.first_byte is None else self.first_byte - self.began
+
+    @property
+    def upstream_calls(self) -> int:
+        """Return how many calls upstream this request led to; a follower led to none."""
+        return 0 if self.call is None or self.joined is not None else self.call.sent
 
     @property
     def upstream_s(self) -> float | None:

@@ -57,7 +57,7 @@ class Upstream:
         call.began = self._clock.timer()
         self.in_flight += 1
         try:
-            response = await self._answer(outgoing, call, timeouts)
+            response = await self._answer(outgoing, request_id, call, timeouts)
         except BaseException as error:
             self._ended(call, request_id, getattr(error, "reason", type(error).__name__))
             raise
@@ -75,15 +75,19 @@ class Upstream:
             headers = ((b"host", self._host), *[field for field in headers if field[0] != b"host"])
         return replace(request, headers=headers)
 
-    async def _answer(self, request: Request, call: Call, timeouts: Timeouts) -> Response:
+    async def _answer(self, request: Request, request_id: str, call: Call, timeouts: Timeouts) -> Response:
         try:
             async with asyncio.timeout(timeouts.first_byte):
+                call.sent = 1
                 try:
                     return await self._engine.send(request)
-                except UpstreamReset:
+                except UpstreamReset as lost:
                     if not self._may_repeat(request, call):
                         raise
-                    return await self._engine.send(request, fresh=True)
+                    lost_call = replace(call, ended=self._clock.timer(), error=lost.reason)
+                    self._log.upstream_call(lost_call, request_id)
+                call.sent = 2
+                return await self._engine.send(request, fresh=True)
         except TimeoutError as error:
             raise UpstreamTimeout(f"no answer within {timeouts.first_byte} s") from error
 

@@ -9,7 +9,9 @@ from proxy.core.reasons import Reason
 from proxy.core.types import Outcome
 
 # RFC 8941: a member of a list is an item with parameters; ours are tokens, integers and true booleans.
-_MEMBER = re.compile(rb"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*(?:; [a-z][a-z0-9_\-]*(?:=(?:-?\d{1,15}|[A-Za-z*][!#-'*+.^-z|~:/\-0-9]*))?)*")
+_MEMBER = re.compile(
+    rb"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*(?:; [a-z][a-z0-9_\-]*(?:=(?:-?\d{1,15}|[A-Za-z*][!#-'*+.^-z|~:/\-0-9]*))?)*"
+)
 
 HITS = {
     "§2.1, §2.4: a hit says how long it is still fresh": (60.0, b"Frontrunner; hit; ttl=60"),

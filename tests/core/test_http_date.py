@@ -89,7 +89,7 @@ def test_render():
 
 
 whole = st.integers(int(at(1, 1, 1)), int(at(9999, 12, 31)))
-moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(lambda moment: moment.replace(microsecond=0))  # noqa: DTZ001
+moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(lambda moment: moment.replace(microsecond=0))
 
 
 @given(whole)

@@ -1,7 +1,7 @@
 """Rules: which requests they are for, and what tells their keys apart."""
 
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import process_time
 from typing import ClassVar
 
 import pytest
@@ -43,14 +43,19 @@ def test_a_path_without_stars_matches_itself_only(glob, other):
     assert bool(pattern.fullmatch(other)) == (other == glob.encode())
 
 
-@pytest.mark.parametrize("glob", ["/**", "/*", "/**/a/**/b", "/*a*a*b", "/**a/*b"])
-def test_no_path_takes_long_to_match(glob):
-    """A path is the client's: backtracking over 16 KiB of it may not hold up the loop."""
+def seconds_to_match(glob: str) -> float:
     pattern = path_pattern(glob)
-    began = perf_counter()
+    began = process_time()
     for path in (b"/a" * 2**13, b"/" + b"a" * 2**14, b"/" * 2**14):
         pattern.fullmatch(path + b"\n")
-    assert perf_counter() - began < 0.05
+    return process_time() - began
+
+
+@pytest.mark.parametrize("glob", ["/**", "/*", "/**/a/**/b", "/*a*a*b", "/**a/*b"])
+@pytest.mark.timeout(10)
+def test_no_path_takes_long_to_match(glob):
+    """A path is the client's: backtracking over 16 KiB of it may not hold up the loop."""
+    assert any(seconds_to_match(glob) < 0.05 for _ in range(3))
 
 
 HOSTS = {

@@ -1,0 +1,138 @@
+"""One client request in one line: its fields, their order, their arithmetic."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.log_line import ORDER, Call, LogLine, call_fields, request_fields
+from proxy.core.reasons import Reason
+from proxy.core.types import Outcome
+
+CONTRACT = """
+timestamp level event version pid request_id trace_id client_ip method path status rule outcome arm reason error error_source key_hash age_s ttl_s
+parts parts_hit upstream_calls flight translated
+bytes_in bytes_out duration_s ttfb_s queue_s normalize_s lookup_s upstream_connect_s upstream_ttfb_s upstream_s merge_s store_s send_s overhead_s
+"""
+BEGAN = 1000.0
+
+
+def line(**known) -> LogLine:
+    return LogLine("id", "GET", "/a", BEGAN, **known)
+
+
+def closed(duration: float = 10.0, **known) -> LogLine:
+    one = line(**known)
+    one.close(BEGAN + duration)
+    return one
+
+
+def test_the_fields_of_the_contract_in_its_order():
+    assert " ".join(ORDER) == " ".join(CONTRACT.split())
+
+
+def test_a_line_of_which_little_is_known():
+    assert request_fields(closed()) == {
+        "request_id": "id", "client_ip": "", "method": "GET", "path": "/a", "outcome": "passthrough",
+        "upstream_calls": 0, "bytes_in": 0, "bytes_out": 0, "duration_s": 10.0, "overhead_s": 10.0,
+    }  # fmt: skip
+
+
+FULL = closed(
+    client_ip="1.2.3.4", trace_id="t", status=200, rule="r", outcome=Outcome.MISS, reason=Reason.NO_TTL, error="e",
+    error_source="proxy", key_hash="k", age_s=5, ttl_s=55, parts=3, parts_hit=1, upstream_calls=1, flight="lead",
+    bytes_in=1, bytes_out=2, normalize_s=0.1, lookup_s=0.2, send_s=0.3, first_byte=BEGAN + 9.5, cost=40.0,
+    call=Call("GET", "/a", 200, BEGAN + 1, 0.5, BEGAN + 8, BEGAN + 9, 10, 20, 0.25),
+)  # fmt: skip
+
+
+def test_a_line_of_which_all_is_known():
+    assert request_fields(FULL) == {
+        "request_id": "id", "trace_id": "t", "client_ip": "1.2.3.4", "method": "GET", "path": "/a", "status": 200,
+        "rule": "r", "outcome": "miss", "reason": "no_ttl", "error": "e", "error_source": "proxy", "key_hash": "k",
+        "age_s": 5, "ttl_s": 55, "parts": 3, "parts_hit": 1, "upstream_calls": 1, "flight": "lead", "bytes_in": 1,
+        "bytes_out": 2, "duration_s": 10.0, "ttfb_s": 9.5, "normalize_s": 0.1, "lookup_s": 0.2,
+        "upstream_connect_s": 0.5, "upstream_ttfb_s": 7.0, "upstream_s": 8.0, "store_s": 0.25, "send_s": 0.3,
+        "overhead_s": 2.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("one", [closed(), FULL], ids=["little known", "all known"])
+def test_fields_are_in_writing_order(one):
+    names = list(request_fields(one))
+    assert names == [name for name in ORDER if name in names]
+
+
+def test_durations_are_rounded_to_microseconds():
+    told = request_fields(closed(1 / 3, lookup_s=2 / 3))
+    assert (told["duration_s"], told["overhead_s"], told["lookup_s"]) == (0.333333, 0.333333, 0.666667)
+
+
+UPSTREAM = {
+    "no call, no time": (None, None, None, 10.0),
+    "from its begin to its end": (Call(began=BEGAN + 1, ended=BEGAN + 9), None, 8.0, 2.0),
+    "a call that goes on counts to the request's end": (Call(began=BEGAN + 1), None, 9.0, 1.0),
+    "a call that ended later too": (Call(began=BEGAN + 1, ended=BEGAN + 99), None, 9.0, 1.0),
+    "a follower waited since it joined": (Call(began=BEGAN - 30, ended=BEGAN + 9), BEGAN + 2, 7.0, 3.0),
+    "a follower that joined before the call began": (Call(began=BEGAN + 3, ended=BEGAN + 9), BEGAN + 2, 6.0, 4.0),
+    "a follower of a call that had ended did not wait": (Call(began=BEGAN - 9, ended=BEGAN - 1), BEGAN + 2, 0.0, 10.0),
+    "a call that never began took no more than the request": (Call(), None, 10.0, 0.0),
+}
+
+
+@pytest.mark.parametrize(("call", "joined", "upstream_s", "overhead_s"), UPSTREAM.values(), ids=UPSTREAM)
+def test_time_upstream_and_our_own(call, joined, upstream_s, overhead_s):
+    one = closed(call=call, joined=joined)
+    assert (one.upstream_s, one.overhead_s) == (upstream_s, overhead_s)
+
+
+moment = st.floats(0, 2 * BEGAN)
+
+
+@given(st.floats(0, 100), moment, st.none() | moment, st.none() | st.floats(BEGAN, 2 * BEGAN))
+def test_no_wait_is_longer_than_the_request(duration, began, ended, joined):
+    one = closed(duration, call=Call(began=began, ended=ended), joined=joined)
+    assert 0 <= one.upstream_s <= one.duration_s + 1e-9
+    assert one.upstream_s + one.overhead_s == pytest.approx(one.duration_s)
+
+
+def test_a_follower_tells_nothing_of_the_leaders_waits():
+    call = Call(began=BEGAN, connect_s=1.0, first_byte=BEGAN + 5, ended=BEGAN + 6, store_s=0.5)
+    told = request_fields(closed(call=call, flight="follow", joined=BEGAN + 1))
+    assert told["upstream_s"] == 5.0
+    assert {"upstream_connect_s", "upstream_ttfb_s", "store_s"}.isdisjoint(told)
+
+
+LEVELS = {None: "info", "client": "info", "upstream": "error", "proxy": "error"}
+
+
+@pytest.mark.parametrize(("source", "level"), LEVELS.items())
+def test_levels(source, level):
+    assert line(error_source=source).level == level
+
+
+CALLS = {
+    "an answer": (
+        Call("POST", "/a", 200, BEGAN, 0.1, BEGAN + 7.5, BEGAN + 8, 10, 20, 0.5),
+        {
+            "request_id": "id", "method": "POST", "path": "/a", "status": 200, "bytes_in": 10, "bytes_out": 20,
+            "duration_s": 8.0, "upstream_connect_s": 0.1, "upstream_ttfb_s": 7.5,
+        },
+    ),
+    "none": (
+        Call("GET", "/a", began=BEGAN, ended=BEGAN + 1 / 3, error="upstream_refused"),
+        {
+            "request_id": "id", "method": "GET", "path": "/a", "error": "upstream_refused", "bytes_in": 0,
+            "bytes_out": 0, "duration_s": 0.333333,
+        },
+    ),
+    "one that goes on": (
+        Call("GET", "/a", began=BEGAN),
+        {"request_id": "id", "method": "GET", "path": "/a", "bytes_in": 0, "bytes_out": 0, "duration_s": 9.0},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "told"), CALLS.values(), ids=CALLS)
+def test_the_fields_of_a_call(call, told):
+    assert call_fields(call, "id", BEGAN + 9) == told
+    assert list(told) == [name for name in ORDER if name in told]

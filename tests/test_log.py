@@ -1,0 +1,285 @@
+"""Events become lines: in order, in batches, off the hot path; nothing here raises into a request or blocks it."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeClock
+
+from proxy.core.format.console import Console
+from proxy.core.format.json import Json
+from proxy.core.log_line import Call, LogLine, request_fields
+from proxy.core.types import Outcome
+from proxy.log import FLUSH_AFTER_S, MOST_WAITING, Log, StandardLogging, writer_to
+
+ALWAYS = ["timestamp", "level", "event", "version", "pid"]
+
+
+class Reader:
+    """The other end of the pipe; it may be blocked."""
+
+    def __init__(self) -> None:
+        self.batches: list[bytes] = []
+        self.free = threading.Event()
+        self.free.set()
+        self.asked = threading.Event()
+        self.error: Exception | None = None
+
+    def write(self, batch: bytes) -> None:
+        self.asked.set()
+        assert self.free.wait(20)
+        if self.error is not None:
+            raise self.error
+        self.batches.append(batch)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in b"".join(self.batches).splitlines()]
+
+
+class Loop:
+    """A `call_later` that calls when the test says so."""
+
+    def __init__(self) -> None:
+        self.due: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.due.append((seconds, call))
+
+    def run(self) -> None:
+        due, self.due = self.due, []
+        for _, call in due:
+            call()
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def log(reader: Reader) -> Iterator[Log]:
+    log = Log(Json(), reader.write, FakeClock())
+    yield log
+    reader.free.set()
+    log.close()
+
+
+def line(number: int = 0, **more: Any) -> LogLine:
+    return LogLine(f"{number:032x}", "GET", f"/{number}", began=1.0, **more)
+
+
+def test_lines_wait_for_each_other(log: Log, reader: Reader) -> None:
+    """One flush, FLUSH_AFTER_S after the first of them, in one write, in order."""
+    loop = Loop()
+    log.use_loop(loop.call_later)
+    for number in range(3):
+        log.request(line(number))
+    log.upstream_call(Call("GET", "/up"), "f" * 32)
+    assert (reader.batches, [seconds for seconds, _ in loop.due]) == ([], [FLUSH_AFTER_S])
+    loop.run()
+    log.close()
+    assert len(reader.batches) == 1
+    assert [one["path"] for one in reader.lines] == ["/0", "/1", "/2", "/up"]
+    assert [one["event"] for one in reader.lines] == ["request"] * 3 + ["upstream_call"]
+
+
+def test_the_next_batch_has_its_own_flush(log: Log, reader: Reader) -> None:
+    loop = Loop()
+    log.use_loop(loop.call_later)
+    for number in range(2):
+        log.request(line(number))
+        loop.run()
+    log.close()
+    assert [len(batch.splitlines()) for batch in reader.batches] == [1, 1]
+
+
+def test_closing_writes_what_waits(log: Log, reader: Reader) -> None:
+    log.use_loop(Loop().call_later)
+    log.request(line(7))
+    log.close()
+    assert [one["path"] for one in reader.lines] == ["/7"]
+
+
+def test_an_event_is_written_at_once_behind_what_waits(log: Log, reader: Reader) -> None:
+    """`ready` is what a supervisor waits for; order is kept all the same."""
+    log.use_loop(Loop().call_later)
+    log.request(line(1))
+    log.events.info("ready", url="http://127.0.0.1:8080")
+    log.close()
+    assert [one["event"] for one in reader.lines] == ["request", "ready"]
+
+
+def test_before_the_loop_runs_nothing_waits(log: Log, reader: Reader) -> None:
+    log.events.info("ready", url="u")
+    log.close()
+    assert [one["event"] for one in reader.lines] == ["ready"]
+
+
+@pytest.mark.parametrize("form", [Json(), Console()], ids=["json", "console"])
+def test_both_ways_write_the_same_bytes(form: Any, reader: Reader) -> None:
+    """A line of the hot path and a structlog event with equal fields cannot be told apart."""
+    log = Log(form, reader.write, FakeClock(wall=1_000_000_000.25))
+    full = line(3, rule="kept", outcome=Outcome.HIT, status=200, age_s=3.0, trace_id="é", key_hash="ab", client_ip="::1")
+    full.close(2.0)
+    log.request(full)
+    log.events.info("request", **request_fields(full))
+    log.close()
+    first, second = b"".join(reader.batches).splitlines()
+    assert first == second
+    if isinstance(form, Json):
+        known = json.loads(first)
+        assert list(known)[:5] == ALWAYS
+        assert (known["timestamp"], known["level"]) == ("2001-09-09T01:46:40.250000Z", "info")
+
+
+@pytest.mark.parametrize(("source", "level"), [("upstream", "error"), ("proxy", "error"), ("client", "info"), (None, "info")])
+def test_levels(source: str | None, level: str, log: Log, reader: Reader) -> None:
+    """What a client did wrong is no error of ours."""
+    log.request(line(error_source=source))
+    log.events.warning("careful")
+    log.upstream_call(Call(error="upstream_cut"), "f" * 32)
+    log.close()
+    assert [one["level"] for one in reader.lines] == [level, "warning", "error"]
+
+
+class Wicked:
+    """An object whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("never")
+
+    __repr__ = __str__
+
+
+def deep() -> list[Any]:
+    """Return a list deeper than any serializer goes."""
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
+HOSTILE = {
+    "a lone surrogate": "\ud800", "a huge int": 10**400, "bytes": b"\xff\0", "a set": {1, 2}, "an odd key": {1: {b"k": ()}},
+    "an exception": ValueError("\n\x1b[31m"), "a line break": "a\nb\r\n{}", "not a number": float("nan"), "depth": deep(),
+    "an object": Wicked(), "a class": Wicked, "an escape": "\x1b]0;title\x07", "a separator": "\u2028\u0085",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("form", [Json(), Console()], ids=["json", "console"])
+def test_no_field_can_raise_or_forge_a_line(form: Any, name: str, reader: Reader) -> None:
+    """Whatever it holds, an event is one line, and the line after it is whole."""
+    log = Log(form, reader.write, FakeClock())
+    log.events.error("error", field=HOSTILE[name])
+    log.request(line(1, trace_id="\ud800", client_ip="\n"))
+    log.close()
+    written = b"".join(reader.batches)
+    assert written.count(b"\n") == 2
+    assert b"\x1b" not in written
+    assert len(written.decode("utf-8").splitlines()) == 2 or isinstance(form, Json)
+
+
+def test_a_blocked_reader_costs_lines_and_no_request(log: Log, reader: Reader) -> None:
+    """Lines wait up to a bound; what is more is dropped and counted; later one line says so."""
+    reader.free.clear()
+    log.request(line(0))
+    assert reader.asked.wait(10)
+    for number in range(1, MOST_WAITING + 5):
+        log.request(line(number))
+    assert log.dropped == 5
+    reader.free.set()
+    log.close()
+    log.events.info("after")
+    log.close()
+    told = reader.lines
+    assert [one["path"] for one in told[:MOST_WAITING]] == [f"/{number}" for number in range(MOST_WAITING)]
+    dropped = [one for one in told[MOST_WAITING:] if one["event"] == "dropped"]
+    assert [(one["count"], one["level"]) for one in dropped] == [(5, "warning")]
+    assert told[-1]["event"] in {"after", "dropped"}
+
+
+def test_a_reader_that_is_gone_is_no_error(log: Log, reader: Reader) -> None:
+    """A closed pipe or a full disk costs lines, never an answer; later lines are written again."""
+    reader.error = BrokenPipeError()
+    log.request(line(0))
+    log.close()
+    reader.error = None
+    log.request(line(1))
+    log.close()
+    assert [one["path"] for one in reader.lines] == ["/1"]
+
+
+def test_events_from_other_threads_are_whole(log: Log, reader: Reader) -> None:
+    """Libraries log from threads of their own."""
+    log.use_loop(Loop().call_later)
+    raised: list[BaseException] = []
+
+    def shout(name: int) -> None:
+        try:
+            for number in range(200):
+                log.events.warning("shout", name=name, number=number)
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=shout, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    log.close()
+    assert raised == []
+    assert sorted((one["name"], one["number"]) for one in reader.lines) == [(a, b) for a in range(4) for b in range(200)]
+
+
+def test_standard_logging_goes_through_the_same_pipe(log: Log, reader: Reader) -> None:
+    """Libraries' warnings and errors become `error` events with the logger's name."""
+    logger = logging.getLogger("a.library")
+    logger.addHandler(handler := StandardLogging(log))
+    logger.propagate = False
+    try:
+        logger.info("quiet")
+        logger.warning("careful: %s", "this")
+        try:
+            raise ValueError("a fault")
+        except ValueError:
+            logger.exception("it failed")
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+    log.close()
+    told = [{name: one.get(name) for name in ("event", "level", "logger", "message", "error")} for one in reader.lines]
+    assert told == [
+        {"event": "error", "level": "warning", "logger": "a.library", "message": "careful: this", "error": None},
+        {"event": "error", "level": "error", "logger": "a.library", "message": "it failed", "error": "ValueError('a fault')"},
+    ]
+
+
+def test_a_library_that_logs_badly_does_not_break_a_request(log: Log, reader: Reader, capsys: Any) -> None:
+    """A wrong format or a wicked argument is the library's fault, and stays in the log."""
+    logger = logging.getLogger("a.bad.library")
+    logger.addHandler(handler := StandardLogging(log))
+    logger.propagate = False
+    try:
+        logger.error("%d", "not a number")
+        logger.error("%s", Wicked())
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+
+
+def test_where_lines_go(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A file is appended to and not for everybody's eyes; `-` is stdout; `off` is nowhere."""
+    file = tmp_path / "log"
+    for text in (b"one\n", b"two\n"):
+        writer_to(str(file))(text)
+    assert file.read_bytes() == b"one\ntwo\n"
+    assert file.stat().st_mode & 0o007 == 0
+    writer_to("off")(b"nothing\n")
+    with pytest.raises(OSError, match="No such file"):
+        writer_to(str(tmp_path / "missing" / "log"))

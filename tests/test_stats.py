@@ -1,0 +1,114 @@
+"""LogLines → counters and timings by operation and outcome."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.log_line import Call, LogLine
+from proxy.core.rules import UNMATCHED
+from proxy.core.types import Outcome
+from proxy.stats import ERROR_SOURCES, Operation, Stats
+
+
+def line(outcome: Outcome = Outcome.MISS, seconds: float = 10.0, rule: str | None = "r", **known) -> LogLine:
+    one = LogLine("id", "GET", "/", 0.0, rule=rule, outcome=outcome, **known)
+    one.close(seconds)
+    return one
+
+
+def counted(*lines: LogLine) -> Stats:
+    stats = Stats(started=5.0)
+    for one in lines:
+        stats.count(one)
+    return stats
+
+
+def test_it_knows_when_it_began():
+    assert counted().started == 5.0
+
+
+def test_requests_are_counted_by_rule_and_outcome():
+    stats = counted(line(), line(), line(Outcome.HIT, 0.5), line(rule="s"))
+    r, s = stats.operations["r"], stats.operations["s"]
+    assert (r.n, s.n) == (3, 1)
+    assert {outcome: timings.n for outcome, timings in r.by_outcome.items()} == {Outcome.MISS: 2, Outcome.HIT: 1}
+    assert r.by_outcome[Outcome.MISS].total == 20.0
+
+
+def test_a_request_without_a_rule_is_unmatched():
+    assert list(counted(line(rule=None)).operations) == [UNMATCHED]
+
+
+def test_the_timings_of_all_outcomes_together():
+    together = counted(line(), line(Outcome.HIT, 0.5)).operations["r"].all()
+    assert (together.n, together.total, together.most) == (2, 10.5, 10.0)
+    assert Operation().all().n == 0
+
+
+def test_bytes_add_up():
+    r = counted(line(bytes_in=1, bytes_out=2), line(bytes_in=10, bytes_out=20)).operations["r"]
+    assert (r.bytes_in, r.bytes_out) == (11, 22)
+
+
+def test_our_own_time_is_counted_apart():
+    r = counted(line(call=Call(began=1.0, ended=9.0))).operations["r"]
+    assert (r.overhead.n, r.overhead.total) == (1, 2.0)
+
+
+CALLS = {
+    "a leader's": ({"upstream_calls": 1, "call": Call(began=1.0, ended=9.0)}, 1, 8.0),
+    "a follower made none": ({"joined": 2.0, "call": Call(began=1.0, ended=9.0)}, 0, 0.0),
+    "a hit made none": ({}, 0, 0.0),
+    "one of which nothing is known": ({"upstream_calls": 1}, 1, 0.0),
+}
+
+
+@pytest.mark.parametrize(("known", "calls", "seconds"), CALLS.values(), ids=CALLS)
+def test_calls_upstream(known, calls, seconds):
+    r = counted(line(**known)).operations["r"]
+    assert (r.upstream_calls, r.upstream_s) == (calls, seconds)
+
+
+SAVED = {
+    "what the upstream once took, less what we took": (line(Outcome.HIT, 0.5, cost=40.0), 39.5),
+    "never less than nothing": (line(Outcome.HIT, 2.0, cost=1.0), 0.0),
+    "nothing where nothing was stored": (line(), 0.0),
+}
+
+
+@pytest.mark.parametrize(("one", "saved"), SAVED.values(), ids=SAVED)
+def test_seconds_saved(one, saved):
+    assert counted(one).seconds_saved() == saved
+
+
+def test_seconds_saved_of_all_operations():
+    assert counted(line(cost=11.0), line(rule="s", cost=12.0)).seconds_saved() == 3.0
+
+
+def test_errors_by_their_source():
+    stats = counted(
+        line(error_source="client"), line(error_source="proxy"), line(rule="s", error_source="proxy"), line()
+    )
+    assert stats.errors() == {"client": 1, "upstream": 0, "proxy": 2}
+    assert counted().errors() == dict.fromkeys(ERROR_SOURCES, 0)
+
+
+RATIOS = {
+    "nothing looked up": ([], 0.0),
+    "hits only": ([Outcome.HIT], 1.0),
+    "hits among those looked up": ([Outcome.HIT, Outcome.MISS, Outcome.EXPIRED, Outcome.COLLAPSED], 0.25),
+    "what passed through was not looked up": ([Outcome.HIT, Outcome.PASSTHROUGH, Outcome.ERROR], 1.0),
+}
+
+
+@pytest.mark.parametrize(("outcomes", "ratio"), RATIOS.values(), ids=RATIOS)
+def test_hit_ratio(outcomes, ratio):
+    assert counted(*[line(outcome) for outcome in outcomes]).hit_ratio() == ratio
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Outcome)), st.floats(0, 100), st.sampled_from(["r", "s", None]))))
+def test_no_request_is_lost(requests):
+    stats = counted(*[line(*request) for request in requests])
+    assert sum(operation.n for operation in stats.operations.values()) == len(requests)
+    assert all(operation.n == operation.overhead.n for operation in stats.operations.values())
+    assert 0 <= stats.hit_ratio() <= 1
