@@ -55,7 +55,10 @@ async def test_storing_comes_before_the_last_byte() -> None:
             await super().set_many(entries)
 
     for length in (True, False):
-        here = World(FakeEngine(answer(Body(b"first ", b"last"), *([(b"content-length", b"10")] if length else []))), store=Slow(2**20))
+        here = World(
+            FakeEngine(answer(Body(b"first ", b"last"), *([(b"content-length", b"10")] if length else []))),
+            store=Slow(2**20),
+        )
         got = FakeDelivery()
         await here.ask(delivery=got)
         assert got.body == b"first last"
@@ -177,7 +180,7 @@ DIRECTIVES = [
 ]
 
 
-@pytest.mark.parametrize(("directive", "age", "outcome"), DIRECTIVES, ids=lambda one: str(one))
+@pytest.mark.parametrize(("directive", "age", "outcome"), DIRECTIVES, ids=str)
 async def test_a_client_has_its_say(directive: bytes, age: int, outcome: str) -> None:
     """Its Cache-Control decides whether what is stored is good enough for it."""
     here = World(FakeEngine(answer(b"old", FRESH), answer(b"new", FRESH)), rules=(default_rule(),))

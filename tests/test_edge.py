@@ -5,16 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes import VIA, Body, FakeClock, FakeEngine, Held, answer, until
-from world import World, rule
+from fakes import VIA, Body, FakeClock, Held, answer, until
+from world import Stand, rule
 
 from proxy.asgi import EXTENSION, AnswerCut
 from proxy.core.log_line import LogLine
 from proxy.core.types import Request, Response
 from proxy.edge import Edge, origin_form
 from proxy.errors import Refusal, UpstreamCut
-
-HOST = (b"host", b"site.test")
 
 FORMS = [
     (b"/x?y", b"/x?y", None),
@@ -31,60 +29,9 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize(("target", "origin", "authority"), FORMS, ids=lambda one: ascii(one))
+@pytest.mark.parametrize(("target", "origin", "authority"), FORMS, ids=ascii)
 def test_targets_as_an_origin_wants_them(target: bytes, origin: bytes, authority: bytes | None) -> None:
     assert origin_form(target) == (origin, authority)
-
-
-class Stand:
-    """An edge between a scripted client and a world."""
-
-    def __init__(self, *answers: Any, **more: Any) -> None:
-        self.world = World(FakeEngine(*answers), **{"rules": (), **more})
-        self.edge = Edge(self.world.serve, FakeClock(), ())
-        self.arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.sent: list[dict[str, Any]] = []
-        self.send_error: Exception | None = None
-
-    async def receive(self) -> dict[str, Any]:
-        return await self.arriving.get()
-
-    def feed(self, *chunks: bytes, ends: bool = True) -> None:
-        for number, chunk in enumerate(chunks, 1):
-            more = not (ends and number == len(chunks))
-            self.arriving.put_nowait({"type": "http.request", "body": chunk, "more_body": more})
-
-    def leave(self) -> None:
-        for _ in range(2):  # servers say so as often as they are asked
-            self.arriving.put_nowait({"type": "http.disconnect"})
-
-    async def send(self, message: Any) -> None:
-        if self.send_error is not None:
-            raise self.send_error
-        self.sent.append(dict(message))
-
-    def scope(self, *fields: tuple[bytes, bytes], **more: Any) -> dict[str, Any]:
-        return {
-            "type": "http", "method": "GET", "path": "/x", "raw_path": b"/x", "query_string": b"", "scheme": "http",
-            "client": ("192.0.2.7", 1234), "headers": [HOST, *fields], **more,
-        }  # fmt: skip
-
-    async def serve(self, *fields: tuple[bytes, bytes], **more: Any) -> int:
-        """Serve one request; return its status."""
-        async with asyncio.timeout(10):
-            await self.edge(self.scope(*fields, **more), self.receive, self.send)
-        return self.status
-
-    def start(self, *fields: tuple[bytes, bytes], **more: Any) -> asyncio.Task[int]:
-        return asyncio.get_running_loop().create_task(self.serve(*fields, **more))
-
-    @property
-    def status(self) -> int:
-        return self.sent[0]["status"] if self.sent else 0
-
-    @property
-    def request(self) -> Request:
-        return self.world.engine.requests[0]
 
 
 def own(**facts: Any) -> dict[str, Any]:
@@ -117,7 +64,13 @@ async def test_an_absolute_target_names_the_host() -> None:
 
 async def test_fields_for_this_hop_only_end_here() -> None:
     stand = Stand()
-    dropped = ((b"connection", b"keep-alive, x-hop"), (b"keep-alive", b"1"), (b"x-hop", b"1"), (b"te", b"trailers"), (b"upgrade", b"h2c"))
+    dropped = (
+        (b"connection", b"keep-alive, x-hop"),
+        (b"keep-alive", b"1"),
+        (b"x-hop", b"1"),
+        (b"te", b"trailers"),
+        (b"upgrade", b"h2c"),
+    )
     await stand.serve((b"x-a", b"1"), *dropped)
     assert [name for name, _ in stand.request.headers] == [b"host", b"x-a", b"via", b"x-forwarded-for", b"x-request-id"]
 
@@ -129,7 +82,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "facts", "status", "reason"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+@pytest.mark.parametrize(
+    ("fields", "facts", "status", "reason"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
 async def test_what_no_upstream_should_have_to_read(fields: list, facts: dict, status: int, reason: str) -> None:
     stand = Stand()
     assert await stand.serve(*fields, **facts) == status

@@ -124,7 +124,9 @@ def test_before_the_loop_runs_nothing_waits(log: Log, reader: Reader) -> None:
 def test_both_ways_write_the_same_bytes(form: Any, reader: Reader) -> None:
     """A line of the hot path and a structlog event with equal fields cannot be told apart."""
     log = Log(form, reader.write, FakeClock(wall=1_000_000_000.25))
-    full = line(3, rule="kept", outcome=Outcome.HIT, status=200, age_s=3.0, trace_id="é", key_hash="ab", client_ip="::1")
+    full = line(
+        3, rule="kept", outcome=Outcome.HIT, status=200, age_s=3.0, trace_id="é", key_hash="ab", client_ip="::1"
+    )
     full.close(2.0)
     log.request(full)
     log.events.info("request", **request_fields(full))
@@ -137,7 +139,9 @@ def test_both_ways_write_the_same_bytes(form: Any, reader: Reader) -> None:
         assert (known["timestamp"], known["level"]) == ("2001-09-09T01:46:40.250000Z", "info")
 
 
-@pytest.mark.parametrize(("source", "level"), [("upstream", "error"), ("proxy", "error"), ("client", "info"), (None, "info")])
+@pytest.mark.parametrize(
+    ("source", "level"), [("upstream", "error"), ("proxy", "error"), ("client", "info"), (None, "info")]
+)
 def test_levels(source: str | None, level: str, log: Log, reader: Reader) -> None:
     """What a client did wrong is no error of ours."""
     log.request(line(error_source=source))
@@ -234,7 +238,9 @@ def test_events_from_other_threads_are_whole(log: Log, reader: Reader) -> None:
         thread.join(20)
     log.close()
     assert raised == []
-    assert sorted((one["name"], one["number"]) for one in reader.lines) == [(a, b) for a in range(4) for b in range(200)]
+    assert sorted((one["name"], one["number"]) for one in reader.lines) == [
+        (a, b) for a in range(4) for b in range(200)
+    ]
 
 
 def test_standard_logging_goes_through_the_same_pipe(log: Log, reader: Reader) -> None:
@@ -256,7 +262,13 @@ def test_standard_logging_goes_through_the_same_pipe(log: Log, reader: Reader) -
     told = [{name: one.get(name) for name in ("event", "level", "logger", "message", "error")} for one in reader.lines]
     assert told == [
         {"event": "error", "level": "warning", "logger": "a.library", "message": "careful: this", "error": None},
-        {"event": "error", "level": "error", "logger": "a.library", "message": "it failed", "error": "ValueError('a fault')"},
+        {
+            "event": "error",
+            "level": "error",
+            "logger": "a.library",
+            "message": "it failed",
+            "error": "ValueError('a fault')",
+        },
     ]
 
 

@@ -129,7 +129,7 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("error", "status", "reason"), FAILURES, ids=lambda one: str(one))
+@pytest.mark.parametrize(("error", "status", "reason"), FAILURES, ids=str)
 @pytest.mark.parametrize("target", ["/kept/a", "/plain"])
 async def test_an_upstream_that_fails(error: Exception, status: int, reason: str, target: str) -> None:
     """The client is told with a problem; the line names the upstream as its source."""
@@ -138,7 +138,12 @@ async def test_an_upstream_that_fails(error: Exception, status: int, reason: str
     assert (got.status, got.complete, got.was_cut) == (status, True, False)
     assert got.header(b"content-type") == b"application/problem+json"
     line = here.log.line
-    assert (line["outcome"], line["error"], line["error_source"], line["status"]) == ("error", reason, "upstream", status)
+    assert (line["outcome"], line["error"], line["error_source"], line["status"]) == (
+        "error",
+        reason,
+        "upstream",
+        status,
+    )
     assert (here.last.level, line["upstream_calls"]) == ("error", 1)
     assert [call.error for call, _ in here.log.calls] == [reason]
 
@@ -151,7 +156,12 @@ async def test_an_answer_that_breaks_off_is_cut(target: str) -> None:
     got = await here.ask(asked(target))
     assert (got.status, got.body, got.complete, got.was_cut) == (200, b"half", False, True)
     line = here.log.line
-    assert (line["outcome"], line["reason"], line["error_source"], line["status"]) == ("error", "upstream_cut", "upstream", 200)
+    assert (line["outcome"], line["reason"], line["error_source"], line["status"]) == (
+        "error",
+        "upstream_cut",
+        "upstream",
+        200,
+    )
     assert line["bytes_out"] == 4
 
 
@@ -241,7 +251,12 @@ async def test_a_fault_in_the_key_costs_no_answer(method: str) -> None:
     got = await here.ask(asked(method=method, body=Body(b"bo", b"dy") if method == "POST" else b""))
     assert (got.status, got.body, got.complete) == (200, b"ok", True)
     line = here.log.line
-    assert (line["outcome"], line["reason"], line["error"], line["error_source"]) == ("passthrough", "internal", "internal", "proxy")
+    assert (line["outcome"], line["reason"], line["error"], line["error_source"]) == (
+        "passthrough",
+        "internal",
+        "internal",
+        "proxy",
+    )
     assert here.log.failures == [(fault, ID)]
     assert here.engine.received == [b"body" if method == "POST" else b""]
     assert here.last.level == "error"
@@ -287,7 +302,9 @@ async def test_a_key_body_that_is_too_large_goes_up_whole() -> None:
     assert here.outcomes == ["passthrough:key_body_size"]
 
 
-@pytest.mark.parametrize(("sent", "kept"), [(b"0123456789abcdef" * 2, True), (b"0123456789ABCDEF" * 2, True), (b"short", False)])
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(b"0123456789abcdef" * 2, True), (b"0123456789ABCDEF" * 2, True), (b"short", False)]
+)
 async def test_a_valid_request_id_is_kept_and_echoed(sent: bytes, kept: bool) -> None:
     """In the line, to the upstream and back; the upstream's own never replaces it."""
     here = world(answer(b"ok", (b"x-request-id", b"the upstream's")))

@@ -12,6 +12,7 @@ from proxy.core.key import Scope
 from proxy.core.log_line import LogLine, request_fields
 from proxy.core.rules import Rule, default_rule, path_pattern
 from proxy.core.types import Client, Request
+from proxy.edge import Edge
 from proxy.errors import Refusal
 from proxy.serve import Serve
 from proxy.store import Store
@@ -89,3 +90,54 @@ class World:
     def outcomes(self) -> list[str]:
         """Return how the requests so far ended, with the reason where there is one."""
         return [f"{one.outcome}:{one.reason}" if one.reason else str(one.outcome) for one in self.log.requests]
+
+
+class Stand:
+    """An edge between a scripted client and a world."""
+
+    def __init__(self, *answers: Any, **more: Any) -> None:
+        self.world = World(FakeEngine(*answers), **{"rules": (), **more})
+        self.edge = Edge(self.world.serve, FakeClock(), ())
+        self.arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: list[dict[str, Any]] = []
+        self.send_error: Exception | None = None
+
+    async def receive(self) -> dict[str, Any]:
+        return await self.arriving.get()
+
+    def feed(self, *chunks: bytes, ends: bool = True) -> None:
+        for number, chunk in enumerate(chunks, 1):
+            more = not (ends and number == len(chunks))
+            self.arriving.put_nowait({"type": "http.request", "body": chunk, "more_body": more})
+
+    def leave(self) -> None:
+        for _ in range(2):  # servers say so as often as they are asked
+            self.arriving.put_nowait({"type": "http.disconnect"})
+
+    async def send(self, message: Any) -> None:
+        if self.send_error is not None:
+            raise self.send_error
+        self.sent.append(dict(message))
+
+    def scope(self, *fields: tuple[bytes, bytes], **more: Any) -> dict[str, Any]:
+        return {
+            "type": "http", "method": "GET", "path": "/x", "raw_path": b"/x", "query_string": b"", "scheme": "http",
+            "client": ("192.0.2.7", 1234), "headers": [HOST, *fields], **more,
+        }  # fmt: skip
+
+    async def serve(self, *fields: tuple[bytes, bytes], **more: Any) -> int:
+        """Serve one request; return its status."""
+        async with asyncio.timeout(10):
+            await self.edge(self.scope(*fields, **more), self.receive, self.send)
+        return self.status
+
+    def start(self, *fields: tuple[bytes, bytes], **more: Any) -> asyncio.Task[int]:
+        return asyncio.get_running_loop().create_task(self.serve(*fields, **more))
+
+    @property
+    def status(self) -> int:
+        return self.sent[0]["status"] if self.sent else 0
+
+    @property
+    def request(self) -> Request:
+        return self.world.engine.requests[0]

@@ -8,10 +8,12 @@ Directives = Mapping[str, str | None]
 NONE: Directives = {}
 MOST_SECONDS = 2**31  # RFC 9111 §1.2.2: what overflows is this many
 
+# Nothing here gives back what it took: a hostile value is read once, in a time that grows with its length only.
 _DIRECTIVE = re.compile(
-    rb"""[\s,]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)                   # a token
-         (?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,";]*)))?              # = quoted string or token
-         [^,]*                                                  # what else stands there is not ours to read
+    rb"""[\s,]*+
+         (?: ([!#$%&'*+\-.^_`|~0-9A-Za-z]++)                        # a token
+             (?:=(?:"((?:[^"\\]|\\.)*+)"|([^\s,";]*+)))?+ )?+       # = quoted string or token
+         [^,]*+                                                     # what else stands there is not ours to read
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -22,9 +24,13 @@ def parse(value: bytes | None) -> Directives:
     if not value:
         return NONE
     found: dict[str, str | None] = {}
-    for name, quoted, token in _DIRECTIVE.findall(value):
-        argument = quoted or token
-        found.setdefault(name.decode("ascii").lower(), argument.decode("latin-1") if argument else None)
+    place = 0
+    while place < len(value) and (one := _DIRECTIVE.match(value, place)):
+        name, quoted, token = one.groups()
+        if name is not None:
+            argument = quoted or token
+            found.setdefault(name.decode("ascii").lower(), argument.decode("latin-1") if argument else None)
+        place = one.end()
     return found
 
 

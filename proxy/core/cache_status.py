@@ -7,11 +7,10 @@ NAME = b"cache-status"
 
 # RFC 9211 §2.2 wants the most specific word for why a request went forward.
 _FORWARDED_FOR = {
-    Reason.METHOD: "method",
-    Reason.UNKNOWN_METHOD: "method",
-    Reason.REQUEST_NO_STORE: "request",
-    Reason.REQUEST_NO_CACHE: "request",
-    Reason.VARY: "vary-miss",
+    (Outcome.PASSTHROUGH, Reason.METHOD): "method",
+    (Outcome.PASSTHROUGH, Reason.REQUEST_NO_STORE): "request",
+    (Outcome.PASSTHROUGH, Reason.VARY): "vary-miss",
+    (Outcome.MISS, Reason.REQUEST_NO_CACHE): "request",
 }
 _FORWARDED_AS = {Outcome.EXPIRED: "stale", Outcome.PASSTHROUGH: "bypass"}
 
@@ -23,7 +22,7 @@ def hit(ttl: float) -> bytes:
 
 def forwarded(outcome: Outcome, reason: Reason | None, *, stored: bool = False, collapsed: bool = False) -> bytes:
     """Write the form of an answer from upstream; `reason` is why it was not more than that."""
-    word = _FORWARDED_FOR.get(reason) if reason else None
+    word = _FORWARDED_FOR.get((outcome, reason)) if reason else None
     parts = [f"Frontrunner; fwd={word or _FORWARDED_AS.get(outcome, 'uri-miss')}"]
     if stored:
         parts.append("stored")

@@ -12,7 +12,9 @@ HOP_BY_HOP = frozenset(
 _NEVER_STRIPPED = frozenset({b"host", b"content-length", b"cache-control", b"via", b"x-forwarded-for"})
 _HARMLESS = frozenset({b"keep-alive", b"close"})
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F]{32}")
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_TRACEPARENT = re.compile(
+    rb"(?P<version>(?!ff)[0-9a-f]{2})-(?P<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.*)?"
+)
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -22,7 +24,7 @@ def end_to_end(headers: Headers) -> Headers:
     connection = joined(headers, b"connection")
     dropped = HOP_BY_HOP
     if connection is not None and (lowered := connection.lower()) not in _HARMLESS:
-        listed = {token.strip() for token in lowered.split(b",")} - _NEVER_STRIPPED
+        listed = set(_tokens(lowered)) - _NEVER_STRIPPED
         dropped = HOP_BY_HOP | listed
     return tuple([field for field in headers if field[0] not in dropped])
 
@@ -30,10 +32,13 @@ def end_to_end(headers: Headers) -> Headers:
 def wants_upgrade(headers: Headers, protocol: bytes) -> bool:
     """Tell whether the client asks to leave HTTP for `protocol` (RFC 9110 §7.8)."""
     upgrade = joined(headers, b"upgrade")
-    if upgrade is None or protocol not in upgrade.lower():
+    if upgrade is None or protocol not in [token.partition(b"/")[0] for token in _tokens(upgrade)]:
         return False
-    connection = joined(headers, b"connection") or b""
-    return b"upgrade" in [token.strip() for token in connection.lower().split(b",")]
+    return b"upgrade" in _tokens(joined(headers, b"connection") or b"")
+
+
+def _tokens(value: bytes) -> list[bytes]:
+    return [token.strip() for token in value.lower().split(b",")]
 
 
 def request_id(headers: Headers) -> str | None:
@@ -46,7 +51,9 @@ def trace_id(headers: Headers) -> str | None:
     """Return the trace id of a valid traceparent (W3C Trace Context §3.2)."""
     value = joined(headers, b"traceparent")
     found = _TRACEPARENT.fullmatch(value) if value is not None else None
-    return found[1].decode("ascii") if found else None
+    if found is None or (found["more"] and found["version"] == b"00"):
+        return None
+    return found["id"].decode("ascii")
 
 
 def client_ip(headers: Headers, peer: str, trusted: Networks) -> str:

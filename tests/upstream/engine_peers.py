@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 from wire import Exchange, RawUpstream, chunk
 
 from proxy.clock import SystemClock
-from proxy.core.types import Headers
+from proxy.core.types import Headers, Request, Response
 from proxy.upstream import Engine
 from proxy.upstream.address import Address
 from proxy.upstream.aiohttp import Aiohttp
@@ -17,6 +17,7 @@ from proxy.upstream.httpx import Httpx
 
 ENGINES = ("aiohttp", "httpx", "asgi")
 ON_THE_WIRE = ("aiohttp", "httpx")
+HOST = (b"host", b"site.test")
 
 
 class Call(Protocol):
@@ -154,7 +155,9 @@ class Peer:
 def engine_for(name: str, url: str, connect_timeout: float = 5.0) -> Engine:
     """Return an engine that talks over the network."""
     address = Address.parse(url)
-    return Aiohttp(address, connect_timeout, SystemClock.timer) if name == "aiohttp" else Httpx(address, connect_timeout)
+    return (
+        Aiohttp(address, connect_timeout, SystemClock.timer) if name == "aiohttp" else Httpx(address, connect_timeout)
+    )
 
 
 async def peer_for(name: str) -> AsyncIterator[Peer]:
@@ -176,3 +179,34 @@ async def peer_for(name: str) -> AsyncIterator[Peer]:
         peer = Peer(name, engine_for(name, upstream.url), upstream)
         yield peer
         await peer.engine.close()
+
+
+def asked(target: bytes = b"/", *fields: tuple[bytes, bytes], method: str = "GET", body: Any = b"") -> Request:
+    return Request(method, target, (HOST, *fields), body)
+
+
+def saying(status: int = 200, *fields: tuple[bytes, bytes], body: tuple[bytes, ...] = (b"ok",)) -> Any:
+    """Return a story: take the request's body, then answer this."""
+
+    async def story(call: Call) -> None:
+        call.body = b"".join([piece async for piece in call.arriving()])  # type: ignore[attr-defined]
+        await call.head(status, *fields)
+        for piece in body:
+            await call.send(piece)
+        await call.end()
+
+    return story
+
+
+async def whole(response: Response) -> bytes:
+    if isinstance(response.body, bytes):
+        return response.body
+    async with asyncio.timeout(10):
+        return b"".join([piece async for piece in response.body])
+
+
+async def take(peer: Peer, request: Request) -> tuple[Response, bytes]:
+    """Send a request and read its whole answer."""
+    async with asyncio.timeout(10):
+        response = await peer.engine.send(request)
+    return response, await whole(response)

@@ -8,7 +8,15 @@ from fakes import VIA, Body, FakeClock, FakeEngine, Held, LineKeeper, answer
 
 from proxy.core.log_line import Call
 from proxy.core.types import Client, Headers, Request, Response
-from proxy.errors import ClientGone, UpstreamCut, UpstreamError, UpstreamInvalid, UpstreamRefused, UpstreamReset, UpstreamTimeout
+from proxy.errors import (
+    ClientGone,
+    UpstreamCut,
+    UpstreamError,
+    UpstreamInvalid,
+    UpstreamRefused,
+    UpstreamReset,
+    UpstreamTimeout,
+)
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
 
 ID = "0" * 32
@@ -118,7 +126,7 @@ def raising(kind: type[Exception], timeouts: Timeouts = UNLIMITED, method: str =
 
 
 PATHS = [
-    ("complete", lambda: answer(), lambda desk: desk.take(), None),
+    ("complete", answer, lambda desk: desk.take(), None),
     ("refused", lambda: UpstreamRefused("no"), raising(UpstreamRefused), "upstream_refused"),
     ("invalid", lambda: UpstreamInvalid("no"), raising(UpstreamInvalid), "upstream_invalid"),
     ("reset", lambda: UpstreamReset("no"), raising(UpstreamReset), "upstream_reset"),
@@ -129,13 +137,15 @@ PATHS = [
     ("cut", lambda: answer(Body(b"h", ends=False).fail(UpstreamCut("no"))), raising(UpstreamCut), "upstream_cut"),
     ("silent in its body", lambda: answer(Body(b"h", ends=False)), raising(UpstreamTimeout, SHORT), "upstream_timeout"),
     ("a fault in its body", lambda: answer(Body(ends=False).fail(RuntimeError("x"))), raising(RuntimeError), "abandoned"),
-    ("closed unread", lambda: answer(), read_none, "abandoned"),
+    ("closed unread", answer, read_none, "abandoned"),
     ("closed early", lambda: answer(Body(b"some", ends=False)), read_some, "abandoned"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("said", "use", "error"), [row[1:] for row in PATHS], ids=[row[0] for row in PATHS])
-async def test_every_call_has_one_line_and_leaves_nothing_in_flight(said: Callable, use: Callable, error: str | None) -> None:
+async def test_every_call_has_one_line_and_leaves_nothing_in_flight(
+    said: Callable, use: Callable, error: str | None
+) -> None:
     """Whatever happens to it."""
     desk = Desk(said())
     async with asyncio.timeout(10):
@@ -198,9 +208,11 @@ AGAIN = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "error", "takes", "again"), [row[1:] for row in AGAIN], ids=[row[0] for row in AGAIN])
+@pytest.mark.parametrize(
+    ("request_", "error", "takes", "again"), [row[1:] for row in AGAIN], ids=[row[0] for row in AGAIN]
+)
 async def test_one_retry_where_it_is_safe(request_: Request, error: Exception, takes: float, again: bool) -> None:
-    """A safe request whose connection was just closing is sent again once, on a new connection."""
+    """A safe request whose connection was just closing is sent again once, on a new connection; that is two calls."""
     desk = Desk(error, answer(), takes=takes)
     if again:
         await desk.take(request_)
@@ -208,16 +220,16 @@ async def test_one_retry_where_it_is_safe(request_: Request, error: Exception, t
     else:
         with pytest.raises(type(error)):
             await desk.take(request_)
-        assert len(desk.engine.requests) == 1
-    assert len(desk.log.calls) == 1
-    assert desk.upstream.in_flight == 0
+        assert desk.engine.fresh == [False]
+    assert [call.error for call, _ in desk.log.calls] == [error.reason, None][: 1 + again]  # type: ignore[attr-defined]
+    assert (desk.call.sent, desk.upstream.in_flight) == (1 + again, 0)
 
 
 async def test_a_second_reset_is_final() -> None:
     desk = Desk(RESET, RESET, answer())
     with pytest.raises(UpstreamReset):
         await desk.take()
-    assert len(desk.engine.requests) == 2
+    assert len(desk.engine.requests) == len(desk.log.calls) == 2
 
 
 async def test_closing_closes_the_engine() -> None:

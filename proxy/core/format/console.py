@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.core.format import plain
+
 _FIRST = ("timestamp", "level", "event", "method", "path", "status", "outcome", "duration_s")
 
 
@@ -11,8 +13,9 @@ class Console:
 
     def render(self, fields: Mapping[str, Any]) -> bytes:
         """Return one line; control characters are escaped, so that no value can forge a line or colour a terminal."""
-        first = [_shown(fields[name]) for name in _FIRST if name in fields]
-        rest = [f"{name}={_shown(value)}" for name, value in fields.items() if name not in _FIRST]
+        known = plain(fields)
+        first = [_shown(known[name]) for name in _FIRST if name in known]
+        rest = [f"{_shown(name)}={_shown(value)}" for name, value in known.items() if name not in _FIRST]
         return (" ".join([*first, *rest]) + "\n").encode("utf-8", "backslashreplace")
 
 
@@ -20,4 +23,10 @@ def _shown(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     if text.isprintable() and " " not in text:
         return text
-    return '"' + "".join(one if one.isprintable() and one not in '"\\' else ascii(one)[1:-1] for one in text) + '"'
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(one: str) -> str:
+    if one in {'"', "\\"}:
+        return "\\" + one
+    return one if one.isprintable() else ascii(one)[1:-1]

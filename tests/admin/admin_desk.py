@@ -1,0 +1,88 @@
+"""The admin API on its own: asked as a server would, without one."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from fakes import FakeClock
+
+from proxy.admin.api import Api
+from proxy.admin.guard import Guard
+from proxy.core.log_line import Call, LogLine
+from proxy.core.types import Entry, Outcome
+from proxy.stats import Stats
+from proxy.store.memory import Memory
+
+TOKEN = "a-token-for-tests-0123456789"
+PREFIX = "/_frontrunner"
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+
+
+@dataclass
+class Said:
+    """One answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        return ", ".join(value for key, value in self.headers if key == name)
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Desk:
+    """Stats and a store that a test fills, and the API that reads them."""
+
+    def __init__(self, *rules: str, root: bool = False) -> None:
+        self.clock = FakeClock()
+        self.stats = Stats(self.clock.timer())
+        self.store = Memory(2**20)
+        self.api = Api(self.stats, self.store, self.clock, Guard(TOKEN, PREFIX), rules or ("query",), PREFIX, root=root)
+
+    def count(self, outcome: str, seconds: float, rule: str | None = "query", **more: Any) -> None:
+        """Count one request that took so long; one with a `call` waited for the upstream all the time."""
+        upstream = more.pop("upstream_s", None)
+        line = LogLine("", "GET", "/", began=0.0, rule=rule, outcome=Outcome(outcome), **more)
+        if upstream is not None:
+            line.call = Call(began=0.0, ended=upstream, sent=1)
+        line.close(seconds)
+        self.stats.count(line)
+
+    async def keep(self, key: bytes, body: bytes, rule: str = "query") -> None:
+        await self.store.set_many({key: Entry(200, (), body, 0.0, 60.0, rule=rule)})
+
+    async def ask(
+        self, path: str, headers: dict[str, str] | None = None, *, method: str = "GET", scheme: str = "http"
+    ) -> Said | None:
+        """Ask for a path (with its query); None where it is the upstream's."""
+        path, _, query = path.partition("?")
+        given = BEARER if headers is None else headers
+        scope: dict[str, Any] = {
+            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
+            "headers": [(b"host", b"proxy.test"), *[(key.encode(), value.encode()) for key, value in given.items()]],
+            "scheme": scheme, "root_path": "", "server": ("proxy.test", 80), "client": ("127.0.0.1", 1), "http_version": "1.1",
+        }  # fmt: skip
+        route = self.api.route_for(scope)
+        if route is None:
+            return None
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await route.handle(scope, receive, send)
+        known = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in sent[0]["headers"]]
+        return Said(sent[0]["status"], known, b"".join(message.get("body", b"") for message in sent[1:]))
+
+    async def numbers(self, path: str) -> Any:
+        """Ask below the prefix with the token; return the JSON."""
+        said = await self.ask(f"{PREFIX}/{path}")
+        assert said is not None
+        assert said.status == 200, said
+        return said.json()

@@ -1,0 +1,147 @@
+"""The admin JSON API: plain numbers of what was measured and what is stored."""
+
+from typing import Any
+
+import pytest
+from admin_desk import PREFIX, Desk
+
+from proxy.admin.api import PATHS
+
+NOTHING = {"p50_s": 0.0, "p90_s": 0.0, "p99_s": 0.0, "max_s": 0.0}
+
+
+def about(seconds: float) -> Any:
+    """Return what a quantile says of this duration: within 1 %."""
+    return pytest.approx(seconds, rel=0.011)
+
+
+def filled() -> Desk:
+    """Return a desk with ten fetches, ninety hits, an error and a passthrough."""
+    desk = Desk("query", "search")
+    for number in range(10):
+        desk.count("miss", 40.0 + number, upstream_s=40.0 + number, bytes_in=10, bytes_out=1000)
+    for _ in range(90):
+        desk.count("hit", 0.001, cost=45.0, bytes_out=1000)
+    desk.count("error", 2.0, error_source="upstream", upstream_s=1.5)
+    desk.count("passthrough", 3.0, rule=None, upstream_s=2.5, error_source="proxy")
+    return desk
+
+
+async def test_one_operation() -> None:
+    """Counts and quantiles by outcome, seconds upstream and ours, errors by source."""
+    told = await filled().numbers("performance/query")
+    assert (told["operation"], told["n"]) == ("query", 101)
+    assert told["by_outcome"]["hit"] == {
+        "n": 90,
+        "p50_s": about(0.001),
+        "p90_s": about(0.001),
+        "p99_s": about(0.001),
+        "max_s": 0.001,
+    }
+    miss = told["by_outcome"]["miss"]
+    assert (miss["n"], miss["p50_s"], miss["p90_s"], miss["p99_s"], miss["max_s"]) == (
+        10,
+        about(44),
+        about(48),
+        about(49),
+        49.0,
+    )
+    assert (told["p50_s"], told["p99_s"], told["max_s"]) == (about(0.001), about(48), 49.0)
+    assert (told["upstream_calls"], told["upstream_s"]) == (11, pytest.approx(446.5))
+    assert told["overhead_s"] == pytest.approx(90 * 0.001 + 0.5)
+    assert told["errors"] == {"client": 0, "upstream": 1, "proxy": 0}
+    assert told["seconds_saved"] == pytest.approx(90 * 44.999)
+    assert (told["bytes_in"], told["bytes_out"]) == (100, 100_000)
+
+
+async def test_all_operations() -> None:
+    """Errors of ours are a headline number."""
+    desk = filled()
+    desk.clock.advance(12.5)
+    told = await desk.numbers("performance")
+    assert (told["n"], told["since_s"]) == (102, 12.5)
+    assert told["errors"] == {"client": 0, "upstream": 1, "proxy": 1}
+    assert set(told["operations"]) == {"query", "unmatched"}
+    one = await desk.numbers("performance/query")
+    assert told["operations"]["query"] == {name: value for name, value in one.items() if name != "operation"}
+    assert told["seconds_saved"] == one["seconds_saved"]
+
+
+async def test_an_operation_that_nobody_asked_for_yet() -> None:
+    """A rule is known from the start, with nothing counted."""
+    told = await Desk("search").numbers("performance/search")
+    assert {name: told[name] for name in NOTHING} == NOTHING
+    assert (told["n"], told["by_outcome"], told["upstream_s"]) == (0, {}, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("path", "known"), [("performance/nothing", "query, search, unmatched"), ("cache/nothing/info", "query, search")]
+)
+async def test_a_name_that_does_not_exist(path: str, known: str) -> None:
+    """The problem names those that do."""
+    said = await filled().ask(f"{PREFIX}/{path}")
+    assert said is not None
+    assert (said.status, said.header("content-type")) == (404, "application/problem+json")
+    assert said.json()["detail"].endswith(f"there are: {known}")
+    assert "'nothing'" in said.json()["detail"]
+
+
+async def test_the_store() -> None:
+    """Entries, bytes, limit; the share of hits among the requests that were looked up."""
+    desk = filled()
+    await desk.keep(b"a" * 20, b"x" * 1000)
+    await desk.keep(b"b" * 20, b"x" * 500, rule="search")
+    told = await desk.numbers("cache/status")
+    held = desk.store.status()
+    assert (told["entries"], told["bytes"], told["limit_bytes"], told["evictions"]) == (2, held.bytes, 2**20, 0)
+    assert (told["hit_ratio"], told["seconds_saved"]) == (0.9, pytest.approx(4049.91))
+    assert (await Desk().numbers("cache/status"))["hit_ratio"] == 0.0
+
+
+async def test_what_one_rule_stores() -> None:
+    desk = filled()
+    await desk.keep(b"a" * 20, b"x" * 1000)
+    told = await desk.numbers("cache/query/info")
+    assert (told["type"], told["entries"], told["bytes"]) == ("query", 1, desk.store.status().bytes)
+    assert told["requests"] == {"miss": 10, "hit": 90, "error": 1}
+    nothing = await desk.numbers("cache/search/info")
+    assert (nothing["entries"], nothing["bytes"], nothing["requests"]) == (0, 0, {})
+
+
+async def test_a_draining_proxy_is_not_ready_and_lives() -> None:
+    desk = Desk()
+    desk.api.draining = True
+    answers = [await desk.ask(f"{PREFIX}/{path}") for path in ("livez", "readyz")]
+    assert [one.status for one in answers if one] == [200, 503]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "/performances", "/performance/a/b", "/cache", "/cache/a/b/info", "/jobs/1", "/livez/", "x/performance"],
+)
+async def test_what_is_not_registered_is_the_upstreams(path: str) -> None:
+    assert await Desk().ask(PREFIX + path) is None
+
+
+@pytest.mark.parametrize("root", [True, False])
+async def test_root_paths(root: bool) -> None:
+    """The original system's places, where the owner wants them, with the same token."""
+    desk = Desk(root=root)
+    for path in ("/performance", "/performance/query", "/cache/status", "/cache/query/info"):
+        said = await desk.ask(path)
+        assert (said is not None) is root
+        if root:
+            assert said == await desk.ask(PREFIX + path)
+            refused = await desk.ask(path, {})
+            assert refused is not None
+            assert refused.status == 401
+    for path in ("/livez", "/metrics", "/performances", "/cachet", "/"):
+        assert await desk.ask(path) is None
+
+
+async def test_every_path_of_the_list_is_served() -> None:
+    """The list is what the guide shows."""
+    for path in PATHS:
+        said = await Desk().ask(f"{PREFIX}/{path}".replace("{operation}", "query").replace("{type}", "query"))
+        assert said is not None
+        assert said.status == 200
