@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from proxy.clock import Clock
 from proxy.core import cache_status
 from proxy.core.cache_control import Directives
-from proxy.core.freshness import Act, Verdict, age_of, judge, left
+from proxy.core.freshness import Act, Verdict, age_of, judge, left, wants_newer
 from proxy.core.headers import answered
 from proxy.core.http_date import render as http_date
 from proxy.core.key import Scope, key_of, query_of, variant_key
@@ -114,6 +114,7 @@ class Accelerate:
                 place = variant_key(key, entry.vary, asked.request.headers)
                 (entry,) = await self._store.get_many((place,))
         except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
+            entry = None  # it may be the marker of a varying answer
             self._failed(error, asked.line.request_id)
         asked.line.lookup_s = self._clock.timer() - began
         return Found(key, place, entry)
@@ -131,7 +132,8 @@ class Accelerate:
         """Join the flight for this key or start one, and answer from it."""
         line = asked.line
         # A client that wants something newer must not get an answer that was already under way.
-        flight = None if verdict.reason else self._flights.join(found.place)
+        newer = verdict.reason or wants_newer(asked.directives)
+        flight = None if newer else self._flights.join(found.place)
         if flight is None:
             reader = self._take_off(found, asked)
             line.flight = "lead"
@@ -179,7 +181,8 @@ class Accelerate:
         timeouts = UNLIMITED if asked.rule.ours else self._timeouts
         response = await self._upstream.send(asked.request, asked.line.request_id, flight.call, timeouts)
         try:
-            storing = decide(asked.request, response, asked.rule, self._clock.wall())
+            delay = flight.call.ttfb_s or 0.0
+            storing = decide(asked.request, response, asked.rule, self._clock.wall(), delay)
             flight.open(response, storing.reason)
             last = await self._body(flight, response, asked.rule)
             if flight.kept:

@@ -127,7 +127,7 @@ class Proxy:
         )  # fmt: skip
         self._edge = Edge(serve, clock, tuple(config.trusted_proxies))
         self.token = token or config.admin.token or _kept_token()
-        guard = Guard(self.token, config.admin.prefix)
+        guard = Guard(self.token, config.admin.prefix, root=config.admin.root_paths)
         names = tuple(rule.name for rule in rules)
         self._api = Api(
             self._stats, self._store, clock, guard, names, config.admin.prefix, root=config.admin.root_paths

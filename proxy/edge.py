@@ -7,8 +7,9 @@ ASGI server will do, then the target is put together from its path and query.
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
-from proxy.asgi import EXTENSION, WHOLE, AnswerCut, Receive, Scope, Send
+from proxy.asgi import EXTENSION, WHOLE, AnswerCut, Message, Receive, Scope, Send
 from proxy.clock import Clock
 from proxy.core.headers import Networks, client_ip, end_to_end, wants_upgrade
 from proxy.core.log_line import LogLine
@@ -32,7 +33,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises AnswerCut where the answer had to be left incomplete."""
         headers: Headers = tuple(scope["headers"])
-        body = ClientBody(receive, waiting=any(name in _LENGTHS for name, _ in headers))
+        body = ClientBody(receive, waiting=any(name in _LENGTHS for name, _ in headers) and not _is_empty(headers))
         own = scope.get("extensions", {}).get(EXTENSION, {})
         target, authority = origin_form(own.get("target") or _target(scope))
         refused = own.get("refused") or _refused(headers)
@@ -40,7 +41,7 @@ class Edge:
             method=scope["method"],
             target=target,
             headers=_with_authority(end_to_end(headers), authority),
-            body=body if body.waiting and not _is_empty(headers) else b"",
+            body=body if body.waiting else b"",
             client=self._client(scope, headers),
         )
         delivery = ClientDelivery(send, body, self._clock)
@@ -68,7 +69,7 @@ def _refused(headers: Headers) -> Refusal | None:
 
 
 def _target(scope: Scope) -> bytes:
-    path = scope.get("raw_path") or scope["path"].encode()
+    path = scope.get("raw_path") or quote(scope["path"], safe="/:@!$&'()*+,;=~").encode()
     query = scope["query_string"]
     return bytes(path + b"?" + query if query else path)
 
@@ -146,7 +147,7 @@ class ClientDelivery:
     """Sends one answer to one client, and notices when the client leaves."""
 
     def __init__(self, send: Send, body: ClientBody, clock: Clock) -> None:
-        self._send = send
+        self._asgi_send = send
         self._body = body
         self._clock = clock
         self._watcher: asyncio.Task[None] | None = None
@@ -181,6 +182,12 @@ class ClientDelivery:
             self._watcher.cancel()
         if self.client_gone and (task := asyncio.current_task()) is not None:
             task.uncancel()
+
+    async def _send(self, message: Message) -> None:
+        try:
+            await self._asgi_send(message)
+        except OSError as error:  # ASGI 2.4: the client has left
+            raise ClientGone from error
 
     async def deliver(self, response: Response, line: LogLine) -> None:
         """Send a response, noting in `line` what left and when; raises what its body raises."""

@@ -96,8 +96,12 @@ class Log:
             wall = self._clock.wall()
             self._lines.append(lambda: self._rendered(wall, "dropped", "warning", {"count": count}))
         if self._lines:
-            rendered = [render() for render in self._lines]
-            self._lines.clear()
+            rendered = []
+            while self._lines:  # other threads log as well
+                try:
+                    rendered.append(self._lines.popleft()())
+                except IndexError:
+                    break
             self._writer.put(b"".join(rendered), len(rendered))
 
     def close(self) -> None:
@@ -131,9 +135,13 @@ class StandardLogging(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record as an `error` event."""
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001  a wrong format is the library's fault, and must not become the caller's
+            message = repr(record.msg)
         failed = {"error": repr(record.exc_info[1])} if record.exc_info and record.exc_info[1] else {}
         level = "warning" if record.levelno < logging.ERROR else "error"
-        getattr(self._log.events, level)("error", logger=record.name, message=record.getMessage(), **failed)
+        getattr(self._log.events, level)("error", logger=record.name, message=message, **failed)
 
 
 class _Writer:

@@ -138,14 +138,14 @@ class Serve:
 
     async def _pass(self, request: Request, line: LogLine, delivery: Delivery, reason: str) -> Response:
         """Send the original request upstream whole and let its answer through."""
-        line.outcome, line.reason = Outcome.PASSTHROUGH, Reason(reason)
+        line.outcome, line.reason = Outcome.PASSTHROUGH, reason
         line.flight = line.joined = None
         line.call = Call()
         delivery.watch()
         response = await self._upstream.send(request, line.request_id, line.call)
         headers = answered(response.headers, line.request_id, http_date(self._clock.wall()))
         if self._show_cache_status:
-            headers.append((cache_status.NAME, cache_status.forwarded(line.outcome, Reason(reason))))
+            headers.append((cache_status.NAME, cache_status.forwarded(line.outcome, reason)))
         return replace(response, headers=tuple(headers))
 
     @staticmethod

@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 from wire import Client
 
 from proxy.asgi import EXTENSION, AnswerCut
-from proxy.server import Protocol
+from proxy.protocol import Protocol
 
 Story = Callable[["Turn"], Awaitable[None]]
 

@@ -60,7 +60,9 @@ async def test_story(path, tmp_path):
             told = await play(proxy, upstream, step, f"step {number}: {step['ask']}")
             step["id"] = told.header("x-request-id")
     await proxy.close()
-    lines = {line["request_id"]: line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "request"}
+    lines = {
+        line["request_id"]: line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "request"
+    }
     assert len(lines) == len(story["steps"])
     for number, step in enumerate(story["steps"], 1):
         for name, expected in step.get("log", {}).items():

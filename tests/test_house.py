@@ -132,7 +132,12 @@ def keys(model, prefix=""):
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
         kinds += [inner for kind in kinds for inner in getattr(kind, "__args__", ())]
         inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-        described = inner is not None and path not in {"upstream.engine", "rules[].split", "rules[].grace", "rules[].rollout"}
+        described = inner is not None and path not in {
+            "upstream.engine",
+            "rules[].split",
+            "rules[].grace",
+            "rules[].rollout",
+        }
         if inner is None or not described or path == "upstream":
             yield path
         if described:

@@ -56,10 +56,10 @@ def test_our_own_time_is_counted_apart():
 
 
 CALLS = {
-    "a leader's": ({"upstream_calls": 1, "call": Call(began=1.0, ended=9.0)}, 1, 8.0),
-    "a follower made none": ({"joined": 2.0, "call": Call(began=1.0, ended=9.0)}, 0, 0.0),
+    "a leader's": ({"call": Call(sent=1, began=1.0, ended=9.0)}, 1, 8.0),
+    "a follower made none": ({"joined": 2.0, "call": Call(sent=1, began=1.0, ended=9.0)}, 0, 0.0),
     "a hit made none": ({}, 0, 0.0),
-    "one of which nothing is known": ({"upstream_calls": 1}, 1, 0.0),
+    "a leader's that was sent twice": ({"call": Call(sent=2, began=1.0, ended=9.0)}, 2, 8.0),
 }
 
 

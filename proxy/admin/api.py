@@ -47,6 +47,8 @@ class Api:
         self._routes = [Route(f"{prefix}/{path}", answer) for path, answer in answers.items()]
         if root:
             self._routes += [Route(f"/{path}", answers[path]) for path in PATHS if path.startswith(AT_THE_ROOT)]
+        for route in self._routes:
+            route.methods = set()  # of any method: who has no token is told that first
         self._firsts = (prefix + "/", *([f"/{name}" for name in AT_THE_ROOT] if root else ()))
 
     def route_for(self, scope: Any) -> Route | None:
@@ -62,7 +64,7 @@ class Api:
 
     def _checked(self, answer: Answer) -> Answer:
         async def checked(request: Request) -> Response:
-            told = self._guard.refusal(request) or await answer(request)
+            told = self._guard.refusal(request) or await _read_only(request, answer)
             told.headers["cache-control"] = "no-store"
             return told
 
@@ -119,6 +121,14 @@ class Api:
     async def _metrics(self, request: Request) -> Response:
         body, media_type = exposition(self._stats, self._store, request.headers.get("accept", ""))
         return Response(body, media_type=media_type)
+
+
+async def _read_only(request: Request, answer: Answer) -> Response:
+    if request.method in {"GET", "HEAD"}:
+        return await answer(request)
+    refused = problem(request, 405, Reason.METHOD, "this can only be read")
+    refused.headers["allow"] = "GET, HEAD"
+    return refused
 
 
 def _operation(one: Operation) -> dict[str, Any]:

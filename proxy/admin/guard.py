@@ -15,9 +15,9 @@ COOKIE = "frontrunner_admin"
 class Guard:
     """Checks credentials against one token; a peer's address is never a credential."""
 
-    def __init__(self, token: str, prefix: str) -> None:
+    def __init__(self, token: str, prefix: str, *, root: bool = False) -> None:
         self._token = token
-        self._prefix = prefix
+        self._path = "/" if root else prefix  # a browser sends it nowhere else, least of all to the upstream
         # the cookie is not the token itself, so that a leaked cookie jar does not give away the token
         self._cookie = blake2b(token.encode(), person=b"frontrunner-ui").hexdigest()
 
@@ -40,7 +40,12 @@ class Guard:
         """Swap the token in the address for a cookie, so that it stays out of histories and logs."""
         swapped = RedirectResponse(request.url.path, 303)
         swapped.set_cookie(
-            COOKIE, self._cookie, path="/", httponly=True, samesite="strict", secure=request.url.scheme == "https"
+            COOKIE,
+            self._cookie,
+            path=self._path,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
         )
         return swapped
 

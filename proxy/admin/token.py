@@ -31,7 +31,7 @@ def load_or_make(env: Mapping[str, str] = os.environ) -> str:
     try:
         os.link(made, file)  # whole or not at all, and only one process is the first
     except FileExistsError:
-        if not file.stat().st_size:
+        if not file.read_text().strip():
             made.replace(file)  # a crash left an empty one
     finally:
         made.unlink(missing_ok=True)

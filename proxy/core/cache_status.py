@@ -1,12 +1,14 @@
 """What became of a request → our member of Cache-Status (RFC 9211): one form for each way an answer is made."""
 
+from collections.abc import Mapping
+
 from proxy.core.reasons import Reason
 from proxy.core.types import Outcome
 
 NAME = b"cache-status"
 
 # RFC 9211 §2.2 wants the most specific word for why a request went forward.
-_FORWARDED_FOR = {
+_FORWARDED_FOR: Mapping[tuple[Outcome, str], str] = {
     (Outcome.PASSTHROUGH, Reason.METHOD): "method",
     (Outcome.PASSTHROUGH, Reason.REQUEST_NO_STORE): "request",
     (Outcome.PASSTHROUGH, Reason.VARY): "vary-miss",
@@ -20,9 +22,9 @@ def hit(ttl: float) -> bytes:
     return b"Frontrunner; hit; ttl=%d" % ttl
 
 
-def forwarded(outcome: Outcome, reason: Reason | None, *, stored: bool = False, collapsed: bool = False) -> bytes:
+def forwarded(outcome: Outcome, reason: str | None, *, stored: bool = False, collapsed: bool = False) -> bytes:
     """Write the form of an answer from upstream; `reason` is why it was not more than that."""
-    word = _FORWARDED_FOR.get((outcome, reason)) if reason else None
+    word = _FORWARDED_FOR.get((outcome, reason or ""))
     parts = [f"Frontrunner; fwd={word or _FORWARDED_AS.get(outcome, 'uri-miss')}"]
     if stored:
         parts.append("stored")

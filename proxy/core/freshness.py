@@ -59,3 +59,8 @@ def _good_enough(entry: Entry, now: float, asked: Directives) -> bool:
     if oldest is not None and age_of(entry, now) > oldest:
         return False
     return freshest is None or left(entry, now) >= freshest
+
+
+def wants_newer(asked: Directives) -> bool:
+    """Tell whether the client wants an answer that was asked for after it came (a reload)."""
+    return "no-cache" in asked or seconds(asked, "max-age") == 0

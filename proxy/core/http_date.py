@@ -8,6 +8,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAY, _LONG_DAY, _MONTH = (f"(?:{'|'.join(names)})" for names in (_DAYS, _LONG_DAYS, _MONTHS))
+_FIFTY_YEARS_S = 50 * 365.2425 * 86400
 _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 
 # The three forms a recipient must read; a sender only ever makes the first.
@@ -32,18 +33,22 @@ def parse(value: bytes, now: float) -> float | None:
 
 def _seconds(found: re.Match[str], now: float) -> float | None:
     year = int(found["year"])
-    if len(found["year"]) == 2:
-        this_year = datetime.fromtimestamp(now, UTC).year
-        year += this_year - this_year % 100
-        if year > this_year + 50:
-            year -= 100
+    if len(found["year"]) == 4:
+        return _at(found, year)
+    century = datetime.fromtimestamp(now, UTC).year // 100 * 100
+    near = [_at(found, year + century + shift) for shift in (100, 0, -100)]
+    # what seems more than 50 years ahead is the latest such year in the past
+    return next((seconds for seconds in near if seconds is not None and seconds <= now + _FIFTY_YEARS_S), None)
+
+
+def _at(found: re.Match[str], year: int) -> float | None:
     month = _MONTHS.index(found["month"]) + 1
     hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"])
+    if second > 60:  # 60 is a leap second
+        return None
     try:
         datetime(year, month, int(found["day"]), hour, minute, min(second, 59), tzinfo=UTC)
     except ValueError:
-        return None
-    if second > 60:
         return None
     return float(timegm((year, month, int(found["day"]), hour, minute, second)))
 

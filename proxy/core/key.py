@@ -4,9 +4,10 @@ A key is unambiguous because every piece is written with its length before it: n
 first piece is the version of this encoding, so that a release never reads an older meaning.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any
 
 from proxy.core.rules import Rule
@@ -78,13 +79,16 @@ def _keyed_fields(headers: Headers, rule: Rule, secret: bytes) -> Headers:
             fields.append((name, hidden(value, secret)))
     if isinstance(rule.cookies, tuple):
         wanted = {name.encode() for name in rule.cookies}
-        jar = joined(headers, b"cookie") or b""
-        # a browser joins cookies with `; ` but lines of a duplicated field are joined with `, ` here
-        for pair in jar.replace(b", ", b"; ").split(b";"):
-            name, _, value = pair.strip().partition(b"=")
-            if name in wanted:
-                fields.append((b"cookie:" + name, hidden(value, secret)))
-    return tuple(sorted(fields))
+        fields += [(b"cookie:" + name, hidden(value, secret)) for name, value in _cookies(headers) if name in wanted]
+    return tuple(sorted(fields, key=itemgetter(0)))  # stable: of one name sent twice, the order may count
+
+
+def _cookies(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
+    for field, line in headers:
+        if field == b"cookie":
+            for pair in line.split(b";"):
+                name, _, value = pair.partition(b"=")
+                yield name.strip(), value.strip()
 
 
 def hidden(value: bytes, secret: bytes) -> bytes:

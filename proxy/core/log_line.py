@@ -28,7 +28,6 @@ class Call:
 
     method: str = ""
     path: str = ""
-    sent: int = 0
     status: int | None = None
     began: float = 0.0
     connect_s: float | None = None
@@ -38,6 +37,7 @@ class Call:
     bytes_out: int = 0
     store_s: float | None = None
     error: str | None = None
+    sent: int = 0
 
     @property
     def ttfb_s(self) -> float | None:
@@ -106,7 +106,7 @@ class LogLine:
         if self.call is None:
             return None
         end = self.began + self.duration_s
-        began = self.call.began if self.joined is None else max(self.call.began, self.joined)
+        began = max(self.began, self.call.began, self.joined or self.began)
         return max(0.0, min(end, end if self.call.ended is None else self.call.ended) - began)
 
     @property

@@ -1,11 +1,11 @@
 """Rules: which requests they are for, and what the owner says of them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
+from proxy.core.glob import Pattern, compiled
 from proxy.core.normalize import Normalizer
 from proxy.core.types import Request
 
@@ -27,9 +27,9 @@ class Rule:
     """
 
     name: str
-    path: re.Pattern[bytes]
+    path: Pattern
     methods: frozenset[str] = frozenset()
-    host: re.Pattern[bytes] | None = None
+    host: Pattern | None = None
     safe: bool = False
     normalizers: tuple[Normalizer, ...] = ()
     ttl: float | Mapping[int, float] | None = None
@@ -51,17 +51,14 @@ class Rule:
         return blake2b(repr((meaning, self.cookies, self.private_by)).encode(), digest_size=8).digest()
 
 
-def path_pattern(glob: str) -> re.Pattern[bytes]:
+def path_pattern(glob: str) -> Pattern:
     """Compile a path with `*` (within one segment) and `**` (across segments); matched against the raw path."""
-    parts = re.split(r"(\*\*|\*)", glob)
-    words = {"*": rb"[^/]*", "**": rb".*"}
-    return re.compile(b"".join(words.get(part) or re.escape(part.encode()) for part in parts), re.DOTALL)
+    return compiled(glob, b"/")
 
 
-def host_pattern(glob: str) -> re.Pattern[bytes]:
+def host_pattern(glob: str) -> Pattern:
     """Compile a host with `*`; matched against the host in lower case, without its default port."""
-    parts = [re.escape(part.encode()) for part in glob.lower().split("*")]
-    return re.compile(b"[^:]*".join(parts))
+    return compiled(glob.lower(), b":")
 
 
 def default_rule() -> Rule:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from proxy.core import http_date
 from proxy.core.cache_control import Directives, seconds
@@ -14,6 +15,8 @@ from proxy.core.types import Entry, Request, Response, joined
 # What an owner's plain `ttl: 1h` is for: answers, and moves that are meant to last. Errors need a ttl of their own.
 STATUSES_OF_A_PLAIN_TTL = frozenset({200, 203, 204, 300, 301, 308})
 _NEEDS_MORE_THAN_A_WHOLE_ANSWER = frozenset({206, 304})
+# RFC 9111 §5.2.2.3: the statuses whose caching we know.
+_UNDERSTOOD = frozenset(status.value for status in HTTPStatus if status >= 200) - _NEEDS_MORE_THAN_A_WHOLE_ANSWER
 # RFC 9111 §3.5: the origin says that an answer to somebody's credentials is for all.
 _FOR_ALL = frozenset({"public", "s-maxage", "must-revalidate"})
 # RFC 9111 §3.1: never stored; the request id is each client's own.
@@ -32,10 +35,16 @@ class Storing:
     vary: tuple[bytes, ...] = ()
 
 
-def decide(request: Request, response: Response, rule: Rule, now: float) -> Storing:
-    """Decide from the response's head whether it may be stored."""
+def decide(request: Request, response: Response, rule: Rule, now: float, delay: float = 0.0) -> Storing:
+    """Decide from the response's head whether it may be stored.
+
+    `delay` is how long the upstream took for the head. An origin's lifetime counts from the request (RFC 9111 §4.2.3),
+    an owner's from the answer.
+    """
     said = parse_cache_control(response.header(b"cache-control"))
     vary = vary_of(response)
+    if "must-understand" in said and response.status not in _UNDERSTOOD:
+        return Storing(reason=Reason.STATUS)
     for refusal in (
         _refused_by_kind(response, rule),
         _refused_by_origin(said, rule),
@@ -46,7 +55,11 @@ def decide(request: Request, response: Response, rule: Rule, now: float) -> Stor
     if b"*" in vary:
         return Storing(reason=Reason.VARY)
     age = _upstream_age(response)
-    ttl = _ttl(response, said, rule, now)
+    ttl = _origins_ttl(response, said, rule, now)
+    if ttl is None:
+        ttl = rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
+    else:
+        age += delay
     if ttl is None or ttl - age <= 0:
         return Storing(reason=Reason.NO_TTL)
     return Storing(ttl, age, vary=vary)
@@ -63,7 +76,7 @@ def _refused_by_kind(response: Response, rule: Rule) -> Reason | None:
         return Reason.EVENT_STREAM
     if not response.framed or (length is not None and not length.isdigit()):
         return Reason.INCOMPLETE
-    if length is not None and int(length) > rule.max_object:
+    if length is not None and int(length[:19]) > rule.max_object:
         return Reason.TOO_LARGE
     return None
 
@@ -91,14 +104,14 @@ def _refused_by_identity(request: Request, said: Directives, rule: Rule) -> Reas
     return None if not _FOR_ALL.isdisjoint(said) else Reason.AUTHORIZATION
 
 
-def _ttl(response: Response, said: Directives, rule: Rule, now: float) -> float | None:
-    """Return the origin's own lifetime where it names one and the owner does not override it, else the owner's."""
+def _origins_ttl(response: Response, said: Directives, rule: Rule, now: float) -> float | None:
+    """Return the lifetime that the origin names, if the owner does not override it."""
     for directive in ("s-maxage", "max-age"):
         if directive not in rule.override and (named := seconds(said, directive)) is not None:
             return named
     if "expires" not in rule.override and (until := response.header(b"expires")) is not None:
         return _until(until, response, now)
-    return rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
+    return None
 
 
 def _until(expires: bytes, response: Response, now: float) -> float:

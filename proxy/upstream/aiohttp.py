@@ -7,10 +7,12 @@ of one minor release: pyproject pins it and the engine contract suite holds us t
 
 import asyncio
 import re
+import select
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
@@ -20,7 +22,7 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from proxy.core.types import SAFE_METHODS, Headers, Request, Response, Stream
-from proxy.errors import FrontrunnerError, UpstreamCut, UpstreamInvalid, UpstreamRefused, UpstreamReset, UpstreamTimeout
+from proxy.errors import UpstreamCut, UpstreamInvalid, UpstreamRefused, UpstreamReset, UpstreamTimeout
 from proxy.upstream.address import Address
 
 _IDLE_SAFE_S = 15.0
@@ -72,7 +74,7 @@ class Aiohttp:
             except (aiohttp.ClientError, OSError) as error:
                 raise UpstreamRefused(str(error)) from error
             protocol = connection.protocol
-            if protocol is not None and not protocol.should_close:
+            if protocol is not None and not protocol.should_close and not _has_news(protocol):
                 return connection
             connection.close()  # bytes came in while it was idle: they are no answer of ours
 
@@ -101,6 +103,16 @@ class Aiohttp:
         for connector in self._connectors.values():
             await connector.close()
         self._connectors.clear()
+
+
+def _has_news(protocol: ResponseHandler) -> bool:
+    """Tell whether anything waits in the socket: before a request was sent it is no answer to it."""
+    link = None if protocol.transport is None else protocol.transport.get_extra_info("socket")
+    if link is None or link.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(link.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _exchange(
@@ -158,7 +170,7 @@ class _Upload:
         self._body = body
         self._chunked = chunked
         self._task: asyncio.Task[None] | None = None
-        self.failure: FrontrunnerError | None = None
+        self.failure: Exception | None = None
 
     def start(self, head: bytes) -> None:
         protocol = self._connection.protocol
@@ -181,11 +193,11 @@ class _Upload:
             async for chunk in body:
                 await writer.write(chunk)
             await writer.write_eof()
-        except FrontrunnerError as failure:  # the request's own body broke off
-            self.failure = failure
-            self._connection.close()
         except (aiohttp.ClientError, OSError):
             pass  # the upstream reads no further: its answer, if it sent one, is what counts
+        except Exception as failure:  # noqa: BLE001  the request's own body broke off, whatever the cause
+            self.failure = failure
+            self._connection.close()
 
     @property
     def unfinished(self) -> bool:
@@ -203,6 +215,15 @@ class _Download:
         self._connection = connection
         self._reader = reader
         self._upload = upload
+        protocol = connection.protocol
+        self._closed = None if protocol is None or reader.is_eof() else protocol.closed
+        if self._closed is not None:
+            self._closed.add_done_callback(self._lost)
+
+    def _lost(self, _: object) -> None:
+        """Wake the reader where aiohttp does not: a broken chunk, or a connection that we closed."""
+        if not self._reader.is_eof() and self._reader.exception() is None:
+            self._reader.set_exception(aiohttp.ClientPayloadError("the connection ended inside the body"))
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -210,9 +231,9 @@ class _Download:
     async def __anext__(self) -> bytes:
         try:
             chunk = await self._reader.readany()
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             await self.aclose()
-            raise UpstreamCut(str(error)) from error
+            raise self._upload.failure or UpstreamCut(str(error)) from error
         if chunk:
             return chunk
         if not self._upload.unfinished:
@@ -221,5 +242,7 @@ class _Download:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._lost)
         self._upload.stop()
         self._connection.close()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import unquote_to_bytes
 
 from proxy.asgi import App, Message, Scope
-from proxy.core.types import Body, Request, Response
+from proxy.core.types import Body, Request, Response, joined
 from proxy.errors import FrontrunnerError, UpstreamCut, UpstreamInvalid
 
 
@@ -26,6 +26,8 @@ class Asgi:
         except BaseException:
             await call.aclose()
             raise
+        length = None if request.method == "HEAD" or status in {204, 304} else joined(headers, b"content-length")
+        call.expect(int(length) if length is not None and length.isdigit() else None)
         return Response(status, headers, call)
 
     async def close(self) -> None:
@@ -41,6 +43,7 @@ class _Call:
         self._upload = _Upload(request.body)
         self._sent: asyncio.Queue[Message | BaseException | None] = asyncio.Queue(maxsize=1)
         self._more = True
+        self._left: int | None = None
         self.task = asyncio.get_running_loop().create_task(self._run(app, _scope(request)))
 
     async def _run(self, app: App, scope: Scope) -> None:
@@ -65,6 +68,9 @@ class _Call:
         headers = tuple([(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())])
         return message["status"], headers
 
+    def expect(self, length: int | None) -> None:
+        self._left = length
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -77,8 +83,12 @@ class _Call:
                 continue  # extensions such as trailers are not part of the body
             self._more = message.get("more_body", False)
             if chunk := message.get("body", b""):
+                if self._left is not None:
+                    self._left -= len(chunk)
                 return bytes(chunk)
         await self._finish()
+        if self._left:
+            raise UpstreamCut("the app's answer is not as long as it said")
         raise StopAsyncIteration
 
     async def _finish(self) -> None:

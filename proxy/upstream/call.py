@@ -53,6 +53,8 @@ class Upstream:
         Raises UpstreamError and what the engine's contract names.
         """
         outgoing = self._outgoing(request, request_id)
+        if not isinstance(outgoing.body, bytes):
+            outgoing = replace(outgoing, body=_Counted(outgoing.body, call))
         call.method, call.path = request.method, request.path.decode("utf-8", "backslashreplace")
         call.began = self._clock.timer()
         self.in_flight += 1
@@ -62,6 +64,8 @@ class Upstream:
             self._ended(call, request_id, getattr(error, "reason", type(error).__name__))
             raise
         call.first_byte = self._clock.timer()
+        if isinstance(request.body, bytes):
+            call.bytes_out = len(request.body)
         call.status, call.connect_s = response.status, response.connect_s
         body = response.body
         if isinstance(body, bytes):
@@ -105,6 +109,23 @@ class Upstream:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.close()
+
+
+class _Counted:
+    """A request body that tells how much of it went up."""
+
+    def __init__(self, body: Stream, call: Call) -> None:
+        self._chunks = aiter(body)
+        self._call = call
+        self.aclose = body.aclose
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await anext(self._chunks)
+        self._call.bytes_out += len(chunk)
+        return chunk
 
 
 class _Timed:

@@ -110,6 +110,11 @@ class Flight:
         return reader
 
     @property
+    def ended(self) -> bool:
+        """Tell whether all was said."""
+        return self._ended
+
+    @property
     def takes_followers(self) -> bool:
         """Tell whether somebody else may still join."""
         return self.kept and self._error is None
@@ -193,7 +198,15 @@ class Flights:
         """Run `fetch` for a new flight; others may join it while it is kept."""
         if key not in self._flights or not self._flights[key].takes_followers:
             self._flights[key] = flight
-        flight.begin(self._tasks.start(self._run(key, flight, fetch)))
+        task = self._tasks.start(self._run(key, flight, fetch))
+        task.add_done_callback(lambda _: self._landed(key, flight))
+        flight.begin(task)
+
+    def _landed(self, key: bytes, flight: Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if not flight.ended:  # its task was cancelled before its first step
+            flight.fail(UpstreamError("the fetch was ended"))
 
     async def _run(self, key: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -207,5 +220,4 @@ class Flights:
             flight.fail(error)
             raise
         finally:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            self._landed(key, flight)

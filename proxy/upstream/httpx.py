@@ -92,6 +92,8 @@ class Httpx:
 
 
 def _meaning(error: Exception) -> UpstreamError:
+    if isinstance(error, httpx2.RemoteProtocolError) and "disconnected" not in str(error):
+        return UpstreamInvalid(str(error))  # one class of theirs stands for both
     for theirs, ours in _MEANINGS:
         if isinstance(error, theirs):
             return ours(str(error))

@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.cache_control import parse
-from proxy.core.freshness import Act, age_of, judge, left
+from proxy.core.freshness import Act, age_of, judge, left, wants_newer
 from proxy.core.reasons import Reason
-from proxy.core.storing import Storing, entry_of
-from proxy.core.types import Entry, Outcome, Response
+from proxy.core.types import Entry, Outcome
 
 AT = 1_000_000.0
 
@@ -29,12 +28,6 @@ AGES = {
 @pytest.mark.parametrize(("stored", "later", "age", "remains"), AGES.values(), ids=AGES)
 def test_age_and_what_is_left(stored, later, age, remains):
     assert (age_of(stored, AT + later), left(stored, AT + later)) == (age, remains)
-
-
-def test_the_age_counts_from_the_time_of_the_request():
-    """RFC 9111 §4.2.3: corrected_age_value = age_value + response_delay, a MUST; here a response takes 40 s."""
-    stored = entry_of(Response(200), b"", Storing(ttl=60.0, age=5.0), rule="r", now=AT, cost=40.0)
-    assert (age_of(stored, AT), left(stored, AT)) == (45.0, 15.0)
 
 
 HIT = (Act.DELIVER, Outcome.HIT, None)
@@ -70,6 +63,20 @@ VERDICTS = {
 def test_verdicts(stored, later, asked, verdict):
     found = judge(stored, AT + later, parse(asked))
     assert (found.act, found.outcome, found.reason) == verdict
+
+
+NEWER = {
+    "nothing said": (b"", False),
+    "§5.2.1.4: no-cache": (b"no-cache", True),
+    "§5.2.1.1: max-age=0": (b"max-age=0", True),
+    "§5.2.1.1: an answer that is under way is young enough": (b"max-age=1", False),
+    "§5.2.1.7: only-if-cached": (b"only-if-cached", False),
+}
+
+
+@pytest.mark.parametrize(("asked", "newer"), NEWER.values(), ids=NEWER)
+def test_who_may_not_join_a_fetch_under_way(asked, newer):
+    assert wants_newer(parse(asked)) == newer
 
 
 seconds = st.floats(0, 1e9)

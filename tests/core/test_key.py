@@ -199,7 +199,8 @@ def test_fields_that_route_are_always_keyed(name):
 
 def cookies(*lines: bytes) -> tuple:
     rule = replace(RULE, cookies=("role", "lang"))
-    return query_of(Request("GET", b"/", tuple((b"cookie", line) for line in lines)), rule, b"h", SECRET).fields
+    headers = ((b"accept", b"role=x"), *[(b"cookie", line) for line in lines])
+    return query_of(Request("GET", b"/", headers), rule, b"h", SECRET).fields
 
 
 def role(value: bytes) -> tuple[bytes, bytes]:

@@ -39,9 +39,9 @@ def test_a_line_of_which_little_is_known():
 
 FULL = closed(
     client_ip="1.2.3.4", trace_id="t", status=200, rule="r", outcome=Outcome.MISS, reason=Reason.NO_TTL, error="e",
-    error_source="proxy", key_hash="k", age_s=5, ttl_s=55, parts=3, parts_hit=1, upstream_calls=1, flight="lead",
+    error_source="proxy", key_hash="k", age_s=5, ttl_s=55, parts=3, parts_hit=1, flight="lead",
     bytes_in=1, bytes_out=2, normalize_s=0.1, lookup_s=0.2, send_s=0.3, first_byte=BEGAN + 9.5, cost=40.0,
-    call=Call("GET", "/a", 200, BEGAN + 1, 0.5, BEGAN + 8, BEGAN + 9, 10, 20, 0.25),
+    call=Call("GET", "/a", 200, BEGAN + 1, 0.5, BEGAN + 8, BEGAN + 9, 10, 20, 0.25, None, 1),
 )  # fmt: skip
 
 

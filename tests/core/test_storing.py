@@ -206,3 +206,11 @@ def test_a_decision_is_a_ttl_or_a_reason_whatever_an_upstream_sends(headers, sta
     storing = decided(response(*headers, status=status), rule)
     assert (storing.reason is None) == (storing.ttl - storing.age > 0)
     assert b"*" not in storing.vary
+
+
+def test_an_origins_lifetime_counts_from_the_request_and_an_owners_from_the_answer():
+    """RFC 9111 §4.2.3: corrected_age_value = age_value + response_delay, a MUST; here the head took 40 s."""
+    request, said = Request("GET", b"/"), response(("cache-control", MAX_AGE), ("age", "5"))
+    assert decide(request, said, RULE, NOW, 40.0) == Storing(60.0, 45.0)
+    assert decide(request, said, RULE, NOW, 55.0).reason is Reason.NO_TTL
+    assert decide(request, response(("age", "5")), HOUR, NOW, 40.0) == Storing(3600.0, 5.0)

@@ -19,12 +19,10 @@ class Format(Protocol):
 
 def plain(value: object, depth: int = 0) -> Any:
     """Return the nearest thing to `value` that every format can write: plain types, bounded, valid Unicode."""
-    if value is None or type(value) in {bool, float}:
-        return value
-    if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**64 else hex(value)
     if isinstance(value, float):
         return float(value)
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and -(2**63) <= value < 2**64):
+        return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if depth < _DEEPEST and isinstance(value, Mapping):

@@ -1,6 +1,7 @@
 """Fields → one line for a person's eyes."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from proxy.core.format import plain
@@ -13,14 +14,13 @@ class Console:
 
     def render(self, fields: Mapping[str, Any]) -> bytes:
         """Return one line; control characters are escaped, so that no value can forge a line or colour a terminal."""
-        known = plain(fields)
-        first = [_shown(known[name]) for name in _FIRST if name in known]
-        rest = [f"{_shown(name)}={_shown(value)}" for name, value in known.items() if name not in _FIRST]
+        first = [_shown(fields[name]) for name in _FIRST if name in fields]
+        rest = [f"{_shown(name)}={_shown(value)}" for name, value in fields.items() if name not in _FIRST]
         return (" ".join([*first, *rest]) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = str(value) if type(value) is str or isinstance(value, StrEnum) else str(plain(value))
     if text.isprintable() and " " not in text:
         return text
     return '"' + "".join(map(_escaped, text)) + '"'
