@@ -15,6 +15,7 @@ from proxy.core.headers import answered
 from proxy.core.http_date import render as http_date
 from proxy.core.key import Scope, key_of, query_of, variant_key
 from proxy.core.log_line import LogLine
+from proxy.core.plan import asks_conditionally
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.storing import Storing, decide, entry_of, variants_of, vary_of
@@ -152,8 +153,10 @@ class Accelerate:
 
     def _take_off(self, found: Found, asked: Asked) -> Reader:
         # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
-        # when its client leaves, and nobody waits for it.
-        flight = Flight(asked.request, kept=found.entry is not None or not asked.rule.ours)
+        # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304.
+        for_all = found.entry is not None or not asked.rule.ours
+        kept = for_all and not asks_conditionally(asked.request)
+        flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
         reader = flight.reader(lead=True)
         self._flights.start(found.place, flight, lambda flight: self._fetch(found.key, flight, asked))
         return reader

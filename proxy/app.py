@@ -16,7 +16,7 @@ from proxy.accelerate import Accelerate
 from proxy.admin.api import Api
 from proxy.admin.guard import Guard
 from proxy.admin.token import load_or_make
-from proxy.asgi import App, Message, Receive, Scope, Send
+from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
 from proxy.clock import Clock, SystemClock
 from proxy.config import Config, from_mapping, load
 from proxy.config import Rule as RuleConfig
@@ -49,7 +49,7 @@ FORMATS: Mapping[str, type[Format]] = {"json": Json, "console": Console}
 def create_app(config: Config | Path | str | Mapping[str, Any] | None = None) -> "Proxy":
     """Make the proxy as an ASGI app from a Config, a file, a mapping, or the file that FRONTRUNNER_CONFIG names.
 
-    Raises ConfigError.
+    Raises ConfigError, and StartError where the log or the engine that it names cannot be had.
     """
     return Proxy(_config(config))
 
@@ -84,16 +84,15 @@ class Frontrunner:
 def _config(config: Config | Path | str | Mapping[str, Any] | None, *, inside: bool = False) -> Config:
     if isinstance(config, Config):
         return config
+    # with an inner app that is the upstream: its URL only names it, in keys and fields
+    own = {"upstream": IN_PROCESS} if inside else {}
     if isinstance(config, Mapping) or (inside and config is None):
-        tree = dict(config or {})
-        if inside:  # the inner app is the upstream; its URL only names it in keys and fields
-            tree.setdefault("upstream", IN_PROCESS)
-        return from_mapping(tree, os.environ)
+        return from_mapping({**own, **(config or {})}, os.environ)
     named = config or os.environ.get("FRONTRUNNER_CONFIG")
-    if named is None:
+    if not named:
         nothing = Finding("FRONTRUNNER_CONFIG", "", "nothing", "the path of a config file, or create_app(config)")
         raise ConfigError([nothing])
-    return load(Path(named))
+    return load(Path(named), own)
 
 
 class Proxy:
@@ -139,7 +138,8 @@ class Proxy:
         if scope["type"] == "http":
             if not self._opened:
                 await self.open()  # a server without lifespan
-            route = self._api.route_for(scope)
+            refused = scope.get("extensions", {}).get(EXTENSION, {}).get("refused")
+            route = None if refused else self._api.route_for(scope)
             await (self._edge(scope, receive, send) if route is None else route.handle(scope, receive, send))
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
@@ -161,7 +161,6 @@ class Proxy:
 
     async def close(self) -> None:
         """End what still runs, close connections, write the last log lines."""
-        self._api.draining = True
         await self._tasks.close()
         await self._upstream.close()
         await self._store.close()
@@ -193,9 +192,7 @@ def _writer(place: str) -> Callable[[bytes], None]:
 
 
 def _kept_token() -> str:
-    """Return the token from the environment or the state folder; at last, one that lives as long as the process."""
-    if given := os.environ.get("FRONTRUNNER_TOKEN"):
-        return given
+    """Return the token of this machine; where there is no place to keep one, one that lives as long as the process."""
     try:
         return load_or_make()
     except OSError:
@@ -225,11 +222,11 @@ def _named(name: str) -> Any:
 
 
 def _rules(config: Config) -> tuple[Rule, ...]:
-    rules = tuple(_rule(one) for one in config.rules)
+    rules = tuple(_rule(one, config.store.memory) for one in config.rules)
     return (*rules, default_rule()) if config.default == "from_origin" else rules
 
 
-def _rule(config: RuleConfig) -> Rule:
+def _rule(config: RuleConfig, largest: int) -> Rule:
     return Rule(
         name=config.name,
         path=path_pattern(config.match.path),
@@ -241,7 +238,7 @@ def _rule(config: RuleConfig) -> Rule:
         override=frozenset(config.override),
         cookies=cast("Any", config.cookies),
         private_by=tuple(name.lower().encode() for name in config.private_by),
-        max_object=config.max_object,
+        max_object=min(config.max_object, largest),
         max_key_body=config.max_key_body,
     )
 
@@ -260,7 +257,11 @@ def _serve(config: Config, bound: socket.socket, url: str) -> int:
 
     def ready() -> None:
         proxy.log.events.info("ready", url=url, upstream=config.upstream.url, rules=len(config.rules))
-        if not config.admin.token and sys.stderr.isatty():
+        made_here = not (config.admin.token or os.environ.get("FRONTRUNNER_TOKEN"))
+        if made_here and not config.listen.unix and sys.stderr.isatty():
             print(f"admin: {url}{config.admin.prefix}/performance?token={proxy.token}", file=sys.stderr)  # noqa: T201
 
-    return server.run(proxy, bound, ready, finish_within_s=finish)
+    def hung_up() -> None:
+        proxy.log.events.warning("config", message="SIGHUP: reloading is not built in this release")
+
+    return server.run(proxy, bound, ready, hung_up, finish_within_s=finish)

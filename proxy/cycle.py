@@ -4,6 +4,7 @@ What uvicorn does not do: send any status, and a 304 with its Content-Length; sp
 write a whole answer at once; end the connection where an answer had to stay incomplete.
 """
 
+import asyncio
 import socket
 import struct
 from collections.abc import Callable
@@ -26,6 +27,7 @@ class Cycle(RequestResponseCycle):
     linger: Callable[[], None] | None = None
     _broken: Refusal | None = None
     _until_close = False
+    _gone: asyncio.Event | None = None
     _waiting_head = b""
 
     def break_off(self, refusal: Refusal, linger: Callable[[], None]) -> None:
@@ -34,6 +36,19 @@ class Cycle(RequestResponseCycle):
         self.linger = linger
         self.keep_alive = False
         self.message_event.set()
+
+    def leave(self) -> None:
+        """Tell the app, however it waits, that its client has left."""
+        self.disconnected = True
+        self.message_event.set()
+        if self._gone is not None:
+            self._gone.set()
+
+    async def gone(self) -> None:
+        """Return when the client has left, also while nobody reads the request's body."""
+        self._gone = asyncio.Event()
+        if not self.disconnected:
+            await self._gone.wait()
 
     async def receive(self) -> Any:
         """Return the next event; a broken body ends like a client that left, with the reason for our own edge."""

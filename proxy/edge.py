@@ -5,7 +5,7 @@ ASGI server will do, then the target is put together from its path and query.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -33,8 +33,9 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises AnswerCut where the answer had to be left incomplete."""
         headers: Headers = tuple(scope["headers"])
-        body = ClientBody(receive, waiting=any(name in _LENGTHS for name, _ in headers) and not _is_empty(headers))
         own = scope.get("extensions", {}).get(EXTENSION, {})
+        has_body = any(name in _LENGTHS for name, _ in headers) and not _is_empty(headers)
+        body = ClientBody(receive, own.get("gone"), waiting=has_body)
         target, authority = origin_form(own.get("target") or _target(scope))
         refused = own.get("refused") or _refused(headers)
         request = Request(
@@ -83,7 +84,8 @@ def origin_form(target: bytes) -> tuple[bytes, bytes | None]:
         return target, None
     end = min([place for place in (rest.find(b"/"), rest.find(b"?")) if place >= 0], default=len(rest))
     origin = rest[end:]
-    return origin if origin.startswith(b"/") else b"/" + origin, rest[:end]
+    authority = rest[:end].rpartition(b"@")[2]  # credentials are no part of a Host (RFC 9110 §4.2.4)
+    return origin if origin.startswith(b"/") else b"/" + origin, authority
 
 
 def _with_authority(headers: Headers, authority: bytes | None) -> Headers:
@@ -99,8 +101,9 @@ def _is_empty(headers: Headers) -> bool:
 class ClientBody:
     """A request's body as it arrives; after its end, the news that the client has left."""
 
-    def __init__(self, receive: Receive, *, waiting: bool) -> None:
+    def __init__(self, receive: Receive, gone: Callable[[], Awaitable[None]] | None = None, *, waiting: bool) -> None:
         self._receive = receive
+        self._gone = gone
         self.waiting = waiting
         self.bytes_in = 0
         self._read: asyncio.Event | None = None
@@ -133,7 +136,13 @@ class ClientBody:
         """Do nothing: the server reads on or closes."""
 
     async def gone(self) -> None:
-        """Return when the client has left; while its body is being read, the reader is the one to notice."""
+        """Return when the client has left.
+
+        A server that is not ours tells it only to who receives: while the body is being read, its reader notices.
+        """
+        if self._gone is not None:
+            await self._gone()
+            return
         if self.waiting:
             self._read = asyncio.Event()
             await self._read.wait()

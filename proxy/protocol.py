@@ -95,6 +95,11 @@ class Protocol(HttpToolsProtocol):
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
 
+    def connection_made(self, transport: Any) -> None:
+        """Begin a connection; one that never says anything is closed like one that says nothing more."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
     def _head_is_late(self) -> None:
         if self._in_head and not self.transport.is_closing():
             self._refuse(Refusal(408, Reason.HEAD_TIMEOUT, f"no complete head within {HEAD_TIMEOUT_S:.0f} s"))
@@ -109,8 +114,7 @@ class Protocol(HttpToolsProtocol):
         """Let the request in progress know that its client has left."""
         self._head_is_over()
         if self._running is not None and not self._running.response_complete:
-            self._running.disconnected = True  # uvicorn tells the newest of pipelined requests only
-            self._running.message_event.set()
+            cast("Cycle", self._running).leave()  # uvicorn tells the newest of pipelined requests only
         super().connection_lost(exc)
 
     # Parser callbacks. A Refusal raised here comes back as the context of HttpParserCallbackError.
@@ -189,6 +193,7 @@ class Protocol(HttpToolsProtocol):
             expect_100_continue=self.expect_100_continue and refused is None, keep_alive=keep_alive,
             on_response=self.on_response_complete,
         )  # fmt: skip
+        cast("Any", self.scope)["extensions"][EXTENSION]["gone"] = cycle.gone
         before, self.cycle = self.cycle, cycle
         if refused is not None:
             cycle.linger, cycle.more_body = self._linger, False

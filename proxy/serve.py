@@ -89,9 +89,10 @@ class Serve:
         except ClientGone:
             _note(line, Reason.CLIENT_GONE, "client")
         except asyncio.CancelledError:
-            _note(line, Reason.CLIENT_GONE, "client")
             if not delivery.client_gone:
-                raise  # the server is closing
+                _note(line, Reason.SHUTDOWN, "proxy")
+                raise
+            _note(line, Reason.CLIENT_GONE, "client")
         except Exception as error:  # noqa: BLE001  an error of ours must not become the client's silence
             self._failed(error, line.request_id)
             await self._explain(error, line, delivery)

@@ -1,5 +1,7 @@
 """Our HTTP/1.1 server: where it listens, how it begins and how it stops."""
 
+import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from errno import EADDRINUSE
@@ -17,19 +19,24 @@ KEEP_ALIVE_S = 75
 class Server(uvicorn.Server):
     """uvicorn's server: tells when it is ready, and what ended it."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], hung_up: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._hung_up = hung_up
         self.interrupted = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
         await super().startup(sockets)
+        # the default would end the process, and what is under way with it
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
         self._ready()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop; a second Ctrl-C does not wait."""
-        self.interrupted = self.interrupted or sig == 2
+        self.interrupted = self.interrupted or sig == signal.SIGINT
         super().handle_exit(sig, frame)
         self._captured_signals.clear()  # we exit with a code of our own, not by the signal
 
@@ -62,14 +69,16 @@ def _unix(path: str) -> socket.socket:
     return bound
 
 
-def run(app: Any, bound: socket.socket, ready: Callable[[], None], *, finish_within_s: float) -> int:
+def run(
+    app: Any, bound: socket.socket, ready: Callable[[], None], hung_up: Callable[[], None], *, finish_within_s: float
+) -> int:
     """Serve until a signal ends it, then finish what is under way; return the exit code."""
     config = uvicorn.Config(
         app, http=Protocol, loop="uvloop", ws="none", lifespan="on", log_config=None, access_log=False,
         proxy_headers=False, server_header=False, date_header=False, timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(finish_within_s),
     )  # fmt: skip
-    server = Server(config, ready)
+    server = Server(config, ready, hung_up)
     try:
         server.run(sockets=[bound])
     except SystemExit as error:

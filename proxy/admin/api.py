@@ -39,7 +39,6 @@ class Api:
         self._clock = clock
         self._guard = guard
         self._rules = rules
-        self.draining = False
         guarded = (
             self._performance, self._one_operation, self._cache_status, self._cache_info, self._metrics,
         )  # fmt: skip
@@ -74,7 +73,7 @@ class Api:
         return PlainTextResponse("ok\n")
 
     async def _readyz(self, _: Request) -> Response:
-        return PlainTextResponse("draining\n", 503) if self.draining else PlainTextResponse("ok\n")
+        return PlainTextResponse("ok\n")  # what is not ready does not listen
 
     async def _performance(self, _: Request) -> Response:
         operations = {name: _operation(one) for name, one in self._stats.operations.items()}

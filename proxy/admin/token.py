@@ -14,10 +14,12 @@ def state_folder(env: Mapping[str, str]) -> Path:
 
 
 def load_or_make(env: Mapping[str, str] = os.environ) -> str:
-    """Return the kept token; make one, readable by its owner only, if there is none.
+    """Return the environment's token, or the kept one; make one, readable by its owner only, if there is none.
 
     Raises OSError where the state folder can be neither read nor written.
     """
+    if given := env.get("FRONTRUNNER_TOKEN"):
+        return given
     file = state_folder(env) / "token"
     try:
         return _read(file)

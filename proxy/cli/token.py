@@ -6,7 +6,7 @@ import typer
 
 
 def token() -> None:
-    """Print the admin token; it is made once and kept in the state folder."""
+    """Print the admin token: FRONTRUNNER_TOKEN, or the one that is made once and kept in the state folder."""
     from proxy.admin.token import load_or_make
 
     try:

@@ -7,6 +7,7 @@ from proxy.core.rules import Rule
 from proxy.core.types import Request, joined
 
 _PRECONDITIONS = frozenset({b"if-match", b"if-unmodified-since", b"if-range"})
+_VALIDATIONS = frozenset({b"if-none-match", b"if-modified-since"})
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
 
 
@@ -16,6 +17,11 @@ def directives_of(request: Request) -> Directives:
     if value is None and b"no-cache" in (joined(request.headers, b"pragma") or b"").lower():
         value = b"no-cache"
     return parse_cache_control(value)
+
+
+def asks_conditionally(request: Request) -> bool:
+    """Tell whether the answer may be a 304, which is of use to nobody else."""
+    return any(name in _VALIDATIONS for name, _ in request.headers)
 
 
 def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reason | None:
@@ -30,7 +36,7 @@ def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reas
         (Reason.REQUEST_NO_STORE, "no-store" in directives),
         (Reason.RANGE, b"range" in names),
         (Reason.PRECONDITION, not names.isdisjoint(_PRECONDITIONS)),
-        (Reason.KEY_BODY_ENCODING, has_body and bool(rule.normalizers) and b"content-encoding" in names),
+        (Reason.KEY_BODY_ENCODING, has_body and b"content-encoding" in names),
         (Reason.COOKIE, by_owner and rule.cookies == "pass" and b"cookie" in names),
         (Reason.CREDENTIALS, by_owner and not names.isdisjoint(_CREDENTIALS.difference(rule.private_by))),
     )

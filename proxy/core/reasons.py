@@ -52,4 +52,5 @@ class Reason(StrEnum):
     UPSTREAM_INVALID = "upstream_invalid"
     UPSTREAM_TIMEOUT = "upstream_timeout"
     UPSTREAM_CUT = "upstream_cut"
+    SHUTDOWN = "shutdown"
     INTERNAL = "internal"

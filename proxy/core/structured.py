@@ -9,6 +9,8 @@ from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 MOST_BYTES = 2**16
+MOST_PIECES = 2**14
+"""Keys, values and what separates them: 1024 members of four parameters each have fewer (RFC 9651 §3.1, §3.2)."""
 
 
 class Token(str):
@@ -81,13 +83,14 @@ def string(text: str) -> bytes:
 
 
 class _Reader:
-    """A text and how far it is read; what does not fit raises ValueError."""
+    """A text and how far it is read, in how many pieces; what does not fit raises ValueError."""
 
-    __slots__ = ("at", "text")
+    __slots__ = ("at", "pieces", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.pieces = 0
 
     @property
     def done(self) -> bool:
@@ -95,8 +98,9 @@ class _Reader:
 
     def take(self, pattern: re.Pattern[str]) -> re.Match[str]:
         found = pattern.match(self.text, self.at)
-        if found is None:
-            raise ValueError(f"malformed at {self.at}")
+        self.pieces += 1
+        if found is None or self.pieces > MOST_PIECES:
+            raise ValueError(f"malformed, or too much, at {self.at}")
         self.at = found.end()
         return found
 

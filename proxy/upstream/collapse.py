@@ -1,8 +1,8 @@
 """One fetch per key: a Flight belongs to the app, and all who ask for its key read from it as bytes arrive.
 
 A flight that will be stored keeps every chunk until it ends. One that will not (its answer is nobody else's, or too
-large) takes no more followers, lets go of what all its readers have read, and waits for the slowest of them: so it
-holds at most WINDOW_BYTES more than they have taken.
+large) takes no more followers, lets go of what all its readers have read, and waits for the quickest of them, at most
+WINDOW_BYTES ahead. No client can hold up another: one that falls further behind than `most_behind` is cut off.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 from proxy.core.log_line import Call
 from proxy.core.reasons import Reason
 from proxy.core.types import Request, Response
-from proxy.errors import Fallback, UpstreamError
+from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.tasks import Tasks
 
 WINDOW_BYTES = 2**18
@@ -22,11 +22,14 @@ WINDOW_BYTES = 2**18
 class Flight:
     """A fetch under way: its head once it is there, its chunks so far, those who read it.
 
-    `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored.
+    `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored;
+    `most_behind` is how many bytes a reader may be behind another.
     """
 
-    def __init__(self, request: Request, *, kept: bool) -> None:
+    def __init__(self, request: Request, *, kept: bool, most_behind: int = 2**25) -> None:
         self.request = request
+        self._most_behind = most_behind
+        self._bytes = 0
         self.kept = kept
         self.call = Call()
         self.refused: Reason | None = None
@@ -53,6 +56,7 @@ class Flight:
     def add(self, chunk: bytes) -> None:
         """Let all read one more chunk."""
         self._chunks.append(chunk)
+        self._bytes += len(chunk)
         self._tell()
 
     def spill(self, reason: Reason) -> None:
@@ -73,10 +77,13 @@ class Flight:
         self._tell()
 
     async def room(self) -> None:
-        """Wait until the slowest reader of a flight that keeps nothing has come near."""
-        while not self.kept and self._waiting_bytes() > WINDOW_BYTES:
+        """Wait until the quickest reader of a flight that keeps nothing has come near."""
+        while not self.kept and self._bytes - self._most_taken() > WINDOW_BYTES:
             self._taken.clear()
             await self._taken.wait()
+        if not self.kept:
+            self._cut_off()
+            self._let_go()
 
     @property
     def body(self) -> bytes:
@@ -87,15 +94,20 @@ class Flight:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    def _waiting_bytes(self) -> int:
-        self._let_go()
-        return sum([len(chunk) for chunk in self._chunks])
+    def _most_taken(self) -> int:
+        return max([reader.taken for reader in self._readers], default=self._bytes)
+
+    def _cut_off(self) -> None:
+        too_far = self._most_taken() - self._most_behind
+        for reader in [one for one in self._readers if one.taken < too_far]:
+            reader.cut_off = True
+            self._readers.discard(reader)
+            self._tell()
 
     def _let_go(self) -> None:
         read_by_all = min([reader.place for reader in self._readers], default=self._dropped + len(self._chunks))
-        if not self.kept and read_by_all > self._dropped:
-            del self._chunks[: read_by_all - self._dropped]
-            self._dropped = read_by_all
+        del self._chunks[: read_by_all - self._dropped]
+        self._dropped = read_by_all
 
     # What its readers do.
 
@@ -129,7 +141,9 @@ class Flight:
         return self._head
 
     async def _chunk_for(self, reader: "Reader") -> bytes | None:
-        while reader.place - self._dropped >= len(self._chunks):
+        while reader.cut_off or reader.place - self._dropped >= len(self._chunks):
+            if reader.cut_off:
+                raise UpstreamCut("too far behind the others who read this answer")
             if self._error is not None:
                 raise self._error
             if self._ended:
@@ -137,6 +151,7 @@ class Flight:
             await self._changed.wait()
         chunk = self._chunks[reader.place - self._dropped]
         reader.place += 1
+        reader.taken += len(chunk)
         self._taken.set()
         return chunk
 
@@ -157,6 +172,8 @@ class Reader:
         self.flight = flight
         self.lead = lead
         self.place = 0
+        self.taken = 0
+        self.cut_off = False
 
     async def head(self) -> Response:
         """Return the response head with this reader as its body.

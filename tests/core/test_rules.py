@@ -120,6 +120,7 @@ def test_the_default_rule_is_ours_and_leaves_all_to_the_origin():
 
 @dataclass(frozen=True, slots=True)
 class Newer(SortParams):
+    __qualname__ = "SortParams"
     version: ClassVar[int] = 2
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.structured import MOST_BYTES, Date, DisplayString, Item, Token, dictionary, items, string
+from proxy.core.structured import MOST_BYTES, MOST_PIECES, Date, DisplayString, Item, Token, dictionary, items, string
 
 BARE = {
     "§3.3.1: an integer": (b"42", 42),
@@ -215,6 +215,17 @@ def test_a_field_of_64_kib_is_the_longest():
     assert dictionary(b"a" * (MOST_BYTES + 1)) is None
 
 
+def test_a_field_of_many_members_is_read_and_one_of_very_many_is_not():
+    """§3.1 and §3.2 ask for 1024 members, and for 256 in an inner list and in params."""
+    assert len(items(b"a;b=1;c;d;e=2, " * 1024 + b"a")) == 1025
+    assert len(dictionary(b", ".join(b"a%d=(1 2)" % number for number in range(1024)))) == 1024
+    assert (
+        len(items(b"(" + b"a " * 256 + b")" + b";".join(b"a%d" % number for number in range(257))[2:])[0].params) == 256
+    )
+    assert items(b"a," * (MOST_PIECES // 2 - 1) + b"a") is not None
+    assert items(b"a," * (MOST_PIECES // 2) + b"a") is None
+
+
 WRITTEN = {
     "§4.1.6: a string": ("a b", b'"a b"'),
     "an empty one": ("", b'""'),
@@ -293,5 +304,5 @@ def seconds_to_read(value: bytes) -> float:
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.timeout(10)
 def test_no_value_takes_long_to_read(value):
-    """64 KiB twice in under 400 ms: most of it is making one item for each two bytes."""
-    assert any(seconds_to_read(value) < 0.4 for _ in range(3))
+    """64 KiB as a list and as a dictionary, slowed by coverage."""
+    assert any(seconds_to_read(value) < 0.2 for _ in range(3))
