@@ -18,8 +18,8 @@ from proxy.core.log_line import LogLine
 from proxy.core.plan import asks_conditionally
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
-from proxy.core.storing import Storing, decide, entry_of, variants_of, vary_of
-from proxy.core.types import Entry, Outcome, Request, Response, joined
+from proxy.core.storing import Storing, content_length, decide, entry_of, variants_of, vary_of
+from proxy.core.types import Entry, Outcome, Request, Response
 from proxy.errors import Fallback, Refusal, UpstreamCut
 from proxy.store import Store
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
@@ -166,7 +166,7 @@ class Accelerate:
         head = await reader.head()
         if not reader.lead:
             for name in vary_of(head):
-                if joined(asked.request.headers, name) != joined(reader.flight.request.headers, name):
+                if asked.request.header(name) != reader.flight.request.header(name):
                     raise Fallback(Reason.VARY)
         return head
 
@@ -184,12 +184,12 @@ class Accelerate:
         timeouts = UNLIMITED if asked.rule.ours else self._timeouts
         response = await self._upstream.send(asked.request, asked.line.request_id, flight.call, timeouts)
         try:
-            delay = flight.call.ttfb_s or 0.0
-            storing = decide(asked.request, response, asked.rule, self._clock.wall(), delay)
+            now, delay = self._clock.wall(), flight.call.ttfb_s or 0.0
+            storing = decide(asked.request, response, asked.rule, now, delay)
             flight.open(response, storing.reason)
             last = await self._body(flight, response, asked.rule)
             if flight.kept:
-                await self._keep(key, flight, last, response, storing, asked)
+                await self._keep(key, flight, last, response, storing, asked, now)
             if last:
                 flight.add(last)
             flight.end()
@@ -202,8 +202,7 @@ class Accelerate:
         """Pass on the body as it arrives, all but its last bytes where their place is known; return those."""
         if isinstance(response.body, bytes):
             return response.body
-        said = response.header(b"content-length") or b""
-        length = int(said) if said.isdigit() else None
+        length = content_length(response)
         arrived, last = 0, b""
         async for chunk in response.body:
             arrived += len(chunk)
@@ -219,9 +218,9 @@ class Accelerate:
         return last
 
     async def _keep(
-        self, key: bytes, flight: Flight, last: bytes, response: Response, storing: Storing, asked: Asked
+        self, key: bytes, flight: Flight, last: bytes, response: Response, storing: Storing, asked: Asked, now: float
     ) -> None:
-        now, began = self._clock.wall(), self._clock.timer()
+        began = self._clock.timer()
         cost = flight.call.duration_s(began)
         entry = entry_of(response, flight.body + last, storing, rule=asked.rule.name, now=now, cost=cost)
         entries = {key: entry}

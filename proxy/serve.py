@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from math import ceil
 from typing import Protocol
 
 from proxy.accelerate import Accelerate, Asked
@@ -168,12 +169,18 @@ class Serve:
         if delivery.started:
             delivery.cut()
             return
-        told = problem(status, reason, detail, line.request_id)
+        told = problem(status, reason, detail, line.request_id, self._retry_after_s(error, line))
         dated = replace(told, headers=(*told.headers, (b"date", http_date(self._clock.wall()))))
         try:
             await delivery.deliver(dated, line)
         except ClientGone:
             pass  # nobody is left to tell
+
+    def _retry_after_s(self, error: Exception, line: LogLine) -> int | None:
+        """Return as long as the failed call took: an upstream that failed at once may be back as soon."""
+        if not isinstance(error, UpstreamError) or line.call is None:
+            return None
+        return max(1, ceil(line.call.duration_s(self._clock.timer())))
 
 
 def _note(line: LogLine, reason: str, source: str) -> None:

@@ -33,7 +33,7 @@ def test_every_private_name_that_we_use_is_there() -> None:
     """What they override or touch exists in uvicorn, in the form that it relies on."""
     for theirs, ours, our_own in (
         (HttpToolsProtocol, Protocol, {"__init__"}),
-        (RequestResponseCycle, Cycle, {"break_off"}),
+        (RequestResponseCycle, Cycle, {"break_off", "gone", "leave"}),
         (uvicorn.Server, Server, {"__init__"}),
     ):
         for name, method in vars(ours).items():

@@ -45,7 +45,7 @@ class Scope:
 
 def normal_host(request: Request) -> bytes:
     """Return the Host in lower case without the scheme's default port."""
-    host = (joined(request.headers, b"host") or b"").lower()
+    host = (request.header(b"host") or b"").lower()
     return host.removesuffix(_DEFAULT_PORTS.get(request.client.scheme, b""))
 
 
@@ -62,7 +62,7 @@ def query_of(request: Request, rule: Rule, host: bytes, secret: bytes) -> Query:
         host=host,
         path=path,
         query=raw_query if asked else None,
-        media_type=(joined(request.headers, b"content-type") or b"") if keyed else b"",
+        media_type=(request.header(b"content-type") or b"") if keyed else b"",
         body=body if keyed else b"",
         fields=_keyed_fields(request.headers, rule, secret),
         headers=request.headers,
@@ -79,16 +79,18 @@ def _keyed_fields(headers: Headers, rule: Rule, secret: bytes) -> Headers:
             fields.append((name, hidden(value, secret)))
     if isinstance(rule.cookies, tuple):
         wanted = {name.encode() for name in rule.cookies}
-        fields += [(b"cookie:" + name, hidden(value, secret)) for name, value in _cookies(headers) if name in wanted]
+        lines = [line for name, line in headers if name == b"cookie"]
+        if len(lines) > 1 or b'"' in b"".join(lines):  # services read these in different ways: all of it counts
+            wanted = {name for name, _ in _cookies(lines)}
+        fields += [(b"cookie:" + name, hidden(value, secret)) for name, value in _cookies(lines) if name in wanted]
     return tuple(sorted(fields, key=itemgetter(0)))  # stable: of one name sent twice, the order may count
 
 
-def _cookies(headers: Headers) -> Iterator[tuple[bytes, bytes]]:
-    for field, line in headers:
-        if field == b"cookie":
-            for pair in line.split(b";"):
-                name, _, value = pair.partition(b"=")
-                yield name.strip(), value.strip()
+def _cookies(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    for line in lines:
+        for pair in line.split(b";"):
+            name, _, value = pair.partition(b"=")
+            yield name.strip(), value.strip()
 
 
 def hidden(value: bytes, secret: bytes) -> bytes:

@@ -4,7 +4,7 @@ from proxy.core.cache_control import Directives
 from proxy.core.cache_control import parse as parse_cache_control
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
-from proxy.core.types import Request, joined
+from proxy.core.types import Request
 
 _PRECONDITIONS = frozenset({b"if-match", b"if-unmodified-since", b"if-range"})
 _VALIDATIONS = frozenset({b"if-none-match", b"if-modified-since"})
@@ -13,8 +13,8 @@ _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
 
 def directives_of(request: Request) -> Directives:
     """Return the client's Cache-Control; Pragma: no-cache counts where there is none (RFC 9111 §5.4)."""
-    value = joined(request.headers, b"cache-control")
-    if value is None and b"no-cache" in (joined(request.headers, b"pragma") or b"").lower():
+    value = request.header(b"cache-control")
+    if value is None and b"no-cache" in (request.header(b"pragma") or b"").lower():
         value = b"no-cache"
     return parse_cache_control(value)
 

@@ -6,11 +6,8 @@ from http import HTTPStatus
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 
-# Where coming back soon may help; a client's own mistake stays one.
-_RETRY_AFTER_S = {502: 1, 504: 5}
 
-
-def problem(status: int, reason: Reason, detail: str, request_id: str) -> Response:
+def problem(status: int, reason: Reason, detail: str, request_id: str, retry_after_s: int | None = None) -> Response:
     """Return the answer that tells a client what went wrong, why, and where it helps when to come back (seconds)."""
     told = {
         "type": f"urn:frontrunner:{reason}",
@@ -20,8 +17,8 @@ def problem(status: int, reason: Reason, detail: str, request_id: str) -> Respon
         "request_id": request_id,
         "reason": str(reason),
     }
-    if status in _RETRY_AFTER_S:
-        told["retry_after_s"] = _RETRY_AFTER_S[status]
+    if retry_after_s is not None:
+        told["retry_after_s"] = retry_after_s
     body = json.dumps(told).encode()
     headers = (
         (b"content-type", b"application/problem+json"),

@@ -47,8 +47,11 @@ class Rule:
 
     def signature(self) -> bytes:
         """Return a digest of what decides the meaning of a key: the normalizers, their options and versions."""
-        meaning = [(type(one).__qualname__, one.version, repr(one)) for one in self.normalizers]
-        return blake2b(repr((meaning, self.cookies, self.private_by)).encode(), digest_size=8).digest()
+        made = [type(one) for one in self.normalizers]
+        names = [(kind.__module__, kind.__qualname__, kind.version) for kind in made]
+        # what the owner vouches for is kept apart from what the origin does
+        meaning = (names, self.normalizers, self.cookies, self.private_by, self.ttl is None)
+        return blake2b(repr(meaning).encode(), digest_size=8).digest()
 
 
 def path_pattern(glob: str) -> Pattern:

@@ -10,11 +10,12 @@ from proxy.core.cache_control import parse as parse_cache_control
 from proxy.core.headers import end_to_end
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
-from proxy.core.types import Entry, Request, Response, joined
+from proxy.core.types import Entry, Request, Response
 
 # What an owner's plain `ttl: 1h` is for: answers, and moves that are meant to last. Errors need a ttl of their own.
 STATUSES_OF_A_PLAIN_TTL = frozenset({200, 203, 204, 300, 301, 308})
 _NEEDS_MORE_THAN_A_WHOLE_ANSWER = frozenset({206, 304})
+_UNREADABLE = -1
 # RFC 9111 §5.2.2.3: the statuses whose caching we know.
 _UNDERSTOOD = frozenset(status.value for status in HTTPStatus if status >= 200) - _NEEDS_MORE_THAN_A_WHOLE_ANSWER
 # RFC 9111 §3.5: the origin says that an answer to somebody's credentials is for all.
@@ -66,7 +67,7 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
 
 
 def _refused_by_kind(response: Response, rule: Rule) -> Reason | None:
-    length = response.header(b"content-length")
+    length = content_length(response)
     content_type = response.header(b"content-type") or b""
     if response.status in _NEEDS_MORE_THAN_A_WHOLE_ANSWER or not _status_is_meant(response.status, rule):
         return Reason.STATUS
@@ -74,11 +75,19 @@ def _refused_by_kind(response: Response, rule: Rule) -> Reason | None:
         return Reason.SET_COOKIE
     if content_type.lower().startswith(b"text/event-stream"):
         return Reason.EVENT_STREAM
-    if not response.framed or (length is not None and not length.isdigit()):
+    if not response.framed or length == _UNREADABLE:
         return Reason.INCOMPLETE
-    if length is not None and int(length[:19]) > rule.max_object:
+    if length is not None and length > rule.max_object:
         return Reason.TOO_LARGE
     return None
+
+
+def content_length(response: Response) -> int | None:
+    """Return the body's length as its head says, None where it says nothing, -1 where it makes no sense."""
+    said = response.header(b"content-length")
+    if said is None:
+        return None
+    return int(said.lstrip(b"0")[:19] or b"0") if said.isdigit() else _UNREADABLE
 
 
 def _status_is_meant(status: int, rule: Rule) -> bool:
@@ -99,7 +108,7 @@ def _refused_by_origin(said: Directives, rule: Rule) -> Reason | None:
 
 
 def _refused_by_identity(request: Request, said: Directives, rule: Rule) -> Reason | None:
-    if b"authorization" in rule.private_by or joined(request.headers, b"authorization") is None:
+    if b"authorization" in rule.private_by or request.header(b"authorization") is None:
         return None
     return None if not _FOR_ALL.isdisjoint(said) else Reason.AUTHORIZATION
 

@@ -64,6 +64,10 @@ class Request:
         """Return the raw query, without `?`."""
         return self.target.partition(b"?")[2]
 
+    def header(self, name: bytes) -> bytes | None:
+        """Return all values of field `name` joined by a comma (RFC 9110 §5.3), or None."""
+        return joined(self.headers, name)
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -18,19 +18,19 @@ SCOPE = Scope.of("legacy", "http://legacy:8000", RULE, SECRET)
 
 # A change here empties every store in use: it belongs to a release that raises VERSION.
 DIGESTS = {
-    "a path": (Query("GET", b"example.com", b"/search"), "698cda97295bf18bd255a0c2034fbf3f75e3e423"),
-    "a query as it came": (Query("GET", b"example.com", b"/search", b"q=a&page=1"), "cb662ed8d98fc965d6ad378ec1904975b8868c62"),
+    "a path": (Query("GET", b"example.com", b"/search"), "3b7b6c17953e41002ac5333df4389ae52d115643"),
+    "a query as it came": (Query("GET", b"example.com", b"/search", b"q=a&page=1"), "1bab2a79f8415617b36d1fa52a2e49d3f236a3b4"),
     "a query in pairs": (
-        Query("GET", b"example.com", b"/search", b"?", params=((b"page", b"1"), (b"q", b"a"), (b"debug", None))), "69c8c786e574d8f9663f57d5e20df1f196a95fec",
+        Query("GET", b"example.com", b"/search", b"?", params=((b"page", b"1"), (b"q", b"a"), (b"debug", None))), "561d33e10ca75a776b5c8e2eb404fb8c13fcfaf2",
     ),
     "a body": (
-        Query("POST", b"example.com", b"/query", media_type=b"application/json", body=b'{"q":"a"}'), "37cd73838ff5aae024ac546a87eb0dc03007f7a9",
+        Query("POST", b"example.com", b"/query", media_type=b"application/json", body=b'{"q":"a"}'), "0973b75d4844c6814f82e1e70f0e065deb423831",
     ),
     "a form and fields": (
         Query(
             "POST", b"example.com", b"/query", media_type=b"application/x-www-form-urlencoded", body=b"?",
             form=((b"q", b"a"),), fields=((b"accept-language", b"de"), (b"x-forwarded-host", b"a")),
-        ), "8765763c756e402ad51b658cc4f94ae3117255cf",
+        ), "3f56d4c9d2c43199e7d6fa3324472589e6fe7509",
     ),
 }  # fmt: skip
 

@@ -70,7 +70,7 @@ REASONS = {
     "a coded body where a normalizer reads it": (
         post(GZIPPED), replace(OWNER, normalizers=(SortParams(),)), Reason.KEY_BODY_ENCODING,
     ),
-    "a coded body that nobody reads": (post(GZIPPED), OWNER, None),
+    "a coded body, which means something else than the same bytes uncoded": (post(GZIPPED), OWNER, Reason.KEY_BODY_ENCODING),
     "a coding without a body": (post(GZIPPED, body=b""), replace(OWNER, normalizers=(SortParams(),)), None),
     "a cookie under an owner's ttl": (get(COOKIE), OWNER, Reason.COOKIE),
     "a cookie that the owner ignores": (get(COOKIE), replace(OWNER, cookies="ignore"), None),

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import ClassVar
 
 from proxy.core.types import Query, joined
@@ -32,4 +33,4 @@ class Headers:
         values = [(name, joined(query.headers, name)) for name in self._names]
         found = [(name, value.strip(b" \t")) for name, value in values if value is not None]
         new = [pair for pair in found if pair not in query.fields]  # none when it is done again
-        return replace(query, fields=tuple(sorted([*query.fields, *new])))
+        return replace(query, fields=tuple(sorted([*query.fields, *new], key=itemgetter(0))))
