@@ -72,8 +72,10 @@ def default_rule() -> Rule:
 def first_match(rules: Sequence[Rule], request: Request, host: bytes) -> Rule | None:
     """Return the first rule that is for this request, or None."""
     path = request.path
+    methods = _SAFE_TO_CACHE if request.method == "HEAD" else {request.method}  # a HEAD asks for a GET's head
     for rule in rules:
-        methods = rule.methods or rule.cacheable_methods
-        if request.method in methods and rule.path.fullmatch(path) and (not rule.host or rule.host.fullmatch(host)):
+        if methods.isdisjoint(rule.methods or rule.cacheable_methods):
+            continue
+        if rule.path.fullmatch(path) and (rule.host is None or rule.host.fullmatch(host)):
             return rule
     return None
