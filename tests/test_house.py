@@ -184,5 +184,10 @@ def test_the_guide_lists_every_admin_path():
     assert set(rows("Admin endpoints")) == set(PATHS)
 
 
+def test_no_placeholder_is_left_in_the_guide():
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "proxy" / "docs").glob("*.md")):
+        assert "@@" not in page.read_text(), page
+
+
 def test_the_readme_stays_short():
     assert (ROOT / "README.md").read_text().count("\n") <= 400
