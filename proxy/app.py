@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import logging
 import os
+import random
 import secrets
 import socket
 import sys
@@ -121,7 +122,7 @@ class Proxy:
             timeouts, clock, failed=self._failed, show_cache_status=config.headers.cache_status,
         )  # fmt: skip
         serve = Serve(
-            rules, accelerate, self._upstream, clock, via=via, new_id=lambda: os.urandom(16).hex(), tell=self._tell,
+            rules, accelerate, self._upstream, clock, via=via, new_id=_new_ids(), tell=self._tell,
             failed=self._failed, show_cache_status=config.headers.cache_status,
         )  # fmt: skip
         self._edge = Edge(serve, clock, tuple(config.trusted_proxies))
@@ -173,6 +174,12 @@ class Proxy:
     def _failed(self, error: BaseException, request_id: str) -> None:
         told = {"request_id": request_id} if request_id else {}
         self.log.events.error("error", error=repr(error), where=_innermost(error), **told)
+
+
+def _new_ids() -> Callable[[], str]:
+    """Return what makes request ids: unique, quick to make, no secret."""
+    bits = random.Random(secrets.randbits(256)).getrandbits  # noqa: S311
+    return lambda: f"{bits(128):032x}"
 
 
 def _innermost(error: BaseException) -> str:

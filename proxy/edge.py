@@ -5,7 +5,7 @@ ASGI server will do, then the target is put together from its path and query.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -14,12 +14,11 @@ from proxy.clock import Clock
 from proxy.core.headers import Networks, client_ip, end_to_end, wants_upgrade
 from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
-from proxy.core.types import Client, Headers, Request, Response, joined
+from proxy.core.types import Client, Headers, Request, Response, by_name
 from proxy.errors import ClientGone, Refusal
 from proxy.serve import Serve
 
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
-_TRUSTED_WITH_AN_APP = ("state", "server", "client", "root_path", "extensions", "app", "user", "session", "auth")
 
 
 class Edge:
@@ -34,10 +33,11 @@ class Edge:
         """Serve one request. Raises AnswerCut where the answer had to be left incomplete."""
         headers: Headers = tuple(scope["headers"])
         own = scope.get("extensions", {}).get(EXTENSION, {})
-        has_body = any(name in _LENGTHS for name, _ in headers) and not _is_empty(headers)
+        fields = by_name(headers)
+        has_body = not _LENGTHS.isdisjoint(fields) and not _is_empty(fields)
         body = ClientBody(receive, own.get("gone"), waiting=has_body)
         target, authority = origin_form(own.get("target") or _target(scope))
-        refused = own.get("refused") or _refused(headers)
+        refused = own.get("refused") or _refused(headers, fields)
         request = Request(
             method=scope["method"],
             target=target,
@@ -56,15 +56,14 @@ class Edge:
     def _client(self, scope: Scope, headers: Headers) -> Client:
         peer = scope["client"][0] if scope.get("client") else ""
         ip = client_ip(headers, peer, self._trusted) if self._trusted else peer
-        facts = {name: scope[name] for name in _TRUSTED_WITH_AN_APP if name in scope}
-        return Client(peer, ip, scope.get("scheme", "http"), facts)
+        return Client(peer, ip, scope.get("scheme", "http"), scope)
 
 
-def _refused(headers: Headers) -> Refusal | None:
+def _refused(headers: Headers, fields: Mapping[bytes, bytes]) -> Refusal | None:
     """Find what no upstream should be asked to make sense of."""
-    if [name for name, _ in headers].count(b"host") > 1:
+    if len(fields) != len(headers) and [name for name, _ in headers].count(b"host") > 1:
         return Refusal(400, Reason.BAD_REQUEST, "more than one Host field")  # RFC 9112 §3.2
-    if wants_upgrade(headers, b"websocket"):
+    if b"upgrade" in fields and wants_upgrade(headers, b"websocket"):
         return Refusal(501, Reason.UPGRADE, "WebSocket upgrades are not built yet")
     return None
 
@@ -94,8 +93,8 @@ def _with_authority(headers: Headers, authority: bytes | None) -> Headers:
     return ((b"host", authority), *[field for field in headers if field[0] != b"host"])
 
 
-def _is_empty(headers: Headers) -> bool:
-    return joined(headers, b"content-length") == b"0" and joined(headers, b"transfer-encoding") is None
+def _is_empty(fields: Mapping[bytes, bytes]) -> bool:
+    return fields.get(b"content-length") == b"0" and b"transfer-encoding" not in fields
 
 
 class ClientBody:

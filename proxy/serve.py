@@ -104,17 +104,17 @@ class Serve:
 
     def _new_line(self, request: Request) -> LogLine:
         return LogLine(
-            request_id=request_id(request.headers) or self._new_id(),
+            request_id=(b"x-request-id" in request.fields and request_id(request.headers)) or self._new_id(),
             method=request.method,
             path=request.path.decode("utf-8", "backslashreplace"),
             began=self._clock.timer(),
             client_ip=request.client.ip,
-            trace_id=trace_id(request.headers),
+            trace_id=trace_id(request.headers) if b"traceparent" in request.fields else None,
         )
 
     async def _answer(self, request: Request, line: LogLine, delivery: Delivery) -> Response:
         """Take the accelerated road if a rule allows it; from any point of it, passthrough is one step away."""
-        if passed_here_before(request.headers, self._via):
+        if b"via" in request.fields and passed_here_before(request.headers, self._via):
             raise Refusal(508, Reason.LOOP, "this request already went through this proxy: its upstream is the proxy")
         host = normal_host(request)
         rule = first_match(self._rules, request, host)

@@ -64,7 +64,7 @@ def query_of(request: Request, rule: Rule, host: bytes, secret: bytes) -> Query:
         query=raw_query if asked else None,
         media_type=(request.header(b"content-type") or b"") if keyed else b"",
         body=body if keyed else b"",
-        fields=_keyed_fields(request.headers, rule, secret),
+        fields=_keyed_fields(request, rule, secret),
         headers=request.headers,
     )
     for normalizer in rule.normalizers:
@@ -72,14 +72,16 @@ def query_of(request: Request, rule: Rule, host: bytes, secret: bytes) -> Query:
     return query
 
 
-def _keyed_fields(headers: Headers, rule: Rule, secret: bytes) -> Headers:
-    fields = [field for field in headers if field[0] in ALWAYS_KEYED]
+def _keyed_fields(request: Request, rule: Rule, secret: bytes) -> Headers:
+    if ALWAYS_KEYED.isdisjoint(request.fields) and not rule.private_by and not isinstance(rule.cookies, tuple):
+        return ()
+    fields = [field for field in request.headers if field[0] in ALWAYS_KEYED]
     for name in rule.private_by:
-        if (value := joined(headers, name)) is not None:
+        if (value := request.header(name)) is not None:
             fields.append((name, hidden(value, secret)))
     if isinstance(rule.cookies, tuple):
         wanted = {name.encode() for name in rule.cookies}
-        lines = [line for name, line in headers if name == b"cookie"]
+        lines = [line for name, line in request.headers if name == b"cookie"]
         if len(lines) > 1 or b'"' in b"".join(lines):  # services read these in different ways: all of it counts
             wanted = {name for name, _ in _cookies(lines)}
         fields += [(b"cookie:" + name, hidden(value, secret)) for name, value in _cookies(lines) if name in wanted]

@@ -21,12 +21,12 @@ def directives_of(request: Request) -> Directives:
 
 def asks_conditionally(request: Request) -> bool:
     """Tell whether the answer may be a 304, which is of use to nobody else."""
-    return any(name in _VALIDATIONS for name, _ in request.headers)
+    return not _VALIDATIONS.isdisjoint(request.fields)
 
 
 def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reason | None:
     """Return why this request goes upstream untouched and its answer is not kept; None if it need not."""
-    names = {name for name, _ in request.headers}
+    names = request.fields
     has_body = request.body != b""
     # Under an owner's ttl nobody but the owner can say that an answer is the same for everybody.
     by_owner = rule.ttl is not None
@@ -35,9 +35,9 @@ def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reas
         (Reason.BODY, has_body and request.method != "POST"),
         (Reason.REQUEST_NO_STORE, "no-store" in directives),
         (Reason.RANGE, b"range" in names),
-        (Reason.PRECONDITION, not names.isdisjoint(_PRECONDITIONS)),
+        (Reason.PRECONDITION, not _PRECONDITIONS.isdisjoint(names)),
         (Reason.KEY_BODY_ENCODING, has_body and b"content-encoding" in names),
         (Reason.COOKIE, by_owner and rule.cookies == "pass" and b"cookie" in names),
-        (Reason.CREDENTIALS, by_owner and not names.isdisjoint(_CREDENTIALS.difference(rule.private_by))),
+        (Reason.CREDENTIALS, by_owner and not _CREDENTIALS.difference(rule.private_by).isdisjoint(names)),
     )
     return next((reason for reason, holds in reasons if holds), None)

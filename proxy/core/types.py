@@ -45,7 +45,8 @@ class Request:
     """One request exactly as asked, less its hop-by-hop fields; passthrough forwards this, never the normal form.
 
     `target` is the request target as it came, in bytes. `headers` hold at most one Host. `body` is b"" where the
-    request has none.
+    request has none. `fields` are the headers by name, the values of a duplicated one joined by a comma
+    (RFC 9110 §5.3).
     """
 
     method: str
@@ -53,6 +54,10 @@ class Request:
     headers: Headers = ()
     body: Body = b""
     client: Client = Client()
+    fields: Mapping[bytes, bytes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", by_name(self.headers))
 
     @property
     def path(self) -> bytes:
@@ -66,7 +71,7 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """Return all values of field `name` joined by a comma (RFC 9110 §5.3), or None."""
-        return joined(self.headers, name)
+        return self.fields.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,14 @@ class Outcome(StrEnum):
     COLLAPSED = "collapsed"
     PASSTHROUGH = "passthrough"
     ERROR = "error"
+
+
+def by_name(headers: Headers) -> Mapping[bytes, bytes]:
+    """Return the headers by name, the values of a duplicated one joined by a comma (RFC 9110 §5.3)."""
+    found = dict(headers)
+    if len(found) == len(headers):  # nearly always
+        return found
+    return {name: joined(headers, name) or b"" for name in found}
 
 
 def joined(headers: Headers, name: bytes) -> bytes | None:

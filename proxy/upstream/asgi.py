@@ -8,6 +8,9 @@ from proxy.asgi import App, Message, Scope
 from proxy.core.types import Body, Request, Response, joined
 from proxy.errors import FrontrunnerError, UpstreamCut, UpstreamInvalid
 
+# What the server in front of us said of the connection; all else in a scope we say ourselves.
+_FACTS = ("state", "server", "client", "root_path", "extensions", "app", "user", "session", "auth")
+
 
 class Asgi:
     """Calls an ASGI app; each chunk waits until the one before it was taken."""
@@ -128,7 +131,8 @@ class _Upload:
 
 def _scope(request: Request) -> Scope:
     path = request.path
-    scope = dict(request.client.scope)
+    known = request.client.scope
+    scope = {name: known[name] for name in _FACTS if name in known}
     return {
         "server": None, "root_path": "", **scope,
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
