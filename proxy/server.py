@@ -1,6 +1,7 @@
 """Our HTTP/1.1 server: where it listens, how it begins and how it stops."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -32,6 +33,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         # the default would end the process, and what is under way with it
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
+        gc.collect()
+        gc.freeze()  # what was loaded stays: no later collection need look at it again
         self._ready()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
