@@ -20,6 +20,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.storing import Storing, content_length, decide, entry_of, variants_of, vary_of
 from proxy.core.types import Entry, Outcome, Request, Response
+from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamCut
 from proxy.store import Store
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
@@ -90,6 +91,8 @@ class Accelerate:
             raise Refusal(504, Reason.ONLY_IF_CACHED, "the client wants a stored answer and there is none")
         if asked.request.method == "HEAD":
             raise Fallback(Reason.METHOD)
+        if b"range" in asked.request.fields:
+            raise Fallback(Reason.RANGE)
         wait()
         return await self._fetched(found, asked, verdict)
 
@@ -127,7 +130,7 @@ class Accelerate:
         headers = [*entry.headers, (b"age", b"%d" % age), (b"x-request-id", line.request_id.encode("ascii"))]
         if self._show_cache_status:
             headers.append((cache_status.NAME, cache_status.hit(ttl)))
-        return Response(entry.status, tuple(headers), b"" if asked.request.method == "HEAD" else entry.body)
+        return view(asked.request, Response(entry.status, tuple(headers), entry.body), now)
 
     async def _fetched(self, found: Found, asked: Asked, verdict: Verdict) -> Response:
         """Join the flight for this key or start one, and answer from it."""

@@ -6,7 +6,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.types import Request
 
-_PRECONDITIONS = frozenset({b"if-match", b"if-unmodified-since", b"if-range"})
+_PRECONDITIONS = frozenset({b"if-match", b"if-unmodified-since"})
 _VALIDATIONS = frozenset({b"if-none-match", b"if-modified-since"})
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
 
@@ -34,7 +34,6 @@ def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reas
         (Reason.METHOD, request.method not in rule.cacheable_methods),
         (Reason.BODY, has_body and request.method != "POST"),
         (Reason.REQUEST_NO_STORE, "no-store" in directives),
-        (Reason.RANGE, b"range" in names),
         (Reason.PRECONDITION, not _PRECONDITIONS.isdisjoint(names)),
         (Reason.KEY_BODY_ENCODING, has_body and b"content-encoding" in names),
         (Reason.COOKIE, by_owner and rule.cookies == "pass" and b"cookie" in names),

@@ -10,11 +10,15 @@ from proxy.core.cache_control import parse as parse_cache_control
 from proxy.core.headers import end_to_end
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
+from proxy.core.targeted import targeted
 from proxy.core.types import Entry, Request, Response
 
 # What an owner's plain `ttl: 1h` is for: answers, and moves that are meant to last. Errors need a ttl of their own.
 STATUSES_OF_A_PLAIN_TTL = frozenset({200, 203, 204, 300, 301, 308})
 _NEEDS_MORE_THAN_A_WHOLE_ANSWER = frozenset({206, 304})
+# RFC 9110 §15.1: heuristically cacheable, of those that a whole answer can have.
+_HEURISTIC = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
+_MOST_HEURISTIC_S = 86400.0
 _UNREADABLE = -1
 # RFC 9111 §5.2.2.3: the statuses whose caching we know.
 _UNDERSTOOD = frozenset(status.value for status in HTTPStatus if status >= 200) - _NEEDS_MORE_THAN_A_WHOLE_ANSWER
@@ -42,7 +46,8 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
     `delay` is how long the upstream took for the head. An origin's lifetime counts from the request (RFC 9111 §4.2.3),
     an owner's from the answer.
     """
-    said = parse_cache_control(response.header(b"cache-control"))
+    aimed = targeted(response.headers)
+    said = parse_cache_control(response.header(b"cache-control")) if aimed is None else aimed
     vary = vary_of(response)
     if "must-understand" in said and response.status not in _UNDERSTOOD:
         return Storing(reason=Reason.STATUS)
@@ -56,7 +61,9 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
     if b"*" in vary:
         return Storing(reason=Reason.VARY)
     age = _upstream_age(response)
-    ttl = _origins_ttl(response, said, rule, now)
+    ttl = _explicit_ttl(response, said, rule, now, aimed=aimed is not None)
+    if ttl is None and rule.ttl is None:
+        ttl = _heuristic_ttl(response, said, now)
     if ttl is None:
         ttl = rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
     else:
@@ -113,14 +120,26 @@ def _refused_by_identity(request: Request, said: Directives, rule: Rule) -> Reas
     return None if not _FOR_ALL.isdisjoint(said) else Reason.AUTHORIZATION
 
 
-def _origins_ttl(response: Response, said: Directives, rule: Rule, now: float) -> float | None:
-    """Return the lifetime that the origin names, if the owner does not override it."""
+def _explicit_ttl(response: Response, said: Directives, rule: Rule, now: float, *, aimed: bool) -> float | None:
+    """Return the lifetime that the origin names, if the owner does not override it.
+
+    A field aimed at caches like us stands for Cache-Control and Expires together (RFC 9213 §2.1).
+    """
     for directive in ("s-maxage", "max-age"):
         if directive not in rule.override and (named := seconds(said, directive)) is not None:
             return named
-    if "expires" not in rule.override and (until := response.header(b"expires")) is not None:
+    if not aimed and "expires" not in rule.override and (until := response.header(b"expires")) is not None:
         return _until(until, response, now)
     return None
+
+
+def _heuristic_ttl(response: Response, said: Directives, now: float) -> float | None:
+    """Return a tenth of the time since the last modification, at most a day (RFC 9111 §4.2.2)."""
+    modified = http_date.parse(response.header(b"last-modified") or b"", now)
+    if modified is None or (response.status not in _HEURISTIC and "public" not in said):
+        return None
+    date = http_date.parse(response.header(b"date") or b"", now) or now
+    return min(max(0.0, (date - modified) / 10), _MOST_HEURISTIC_S)
 
 
 def _until(expires: bytes, response: Response, now: float) -> float:

@@ -214,3 +214,34 @@ def test_an_origins_lifetime_counts_from_the_request_and_an_owners_from_the_answ
     assert decide(request, said, RULE, NOW, 40.0) == Storing(60.0, 45.0)
     assert decide(request, said, RULE, NOW, 55.0).reason is Reason.NO_TTL
     assert decide(request, response(("age", "5")), HOUR, NOW, 40.0) == Storing(3600.0, 5.0)
+
+
+LAST_WEEK, TODAY = (
+    ("last-modified", http_date.render(NOW - 7 * 86400).decode()),
+    ("date", http_date.render(NOW).decode()),
+)
+TARGETED = {
+    "RFC 9111 §4.2.2: a tenth of its age": (response(LAST_WEEK, TODAY), RULE, 60480.0),
+    "RFC 9111 §4.2.2: at most a day": (
+        response(("last-modified", http_date.render(NOW - 400 * 86400).decode()), TODAY), RULE, 86400.0,
+    ),
+    "RFC 9111 §4.2.2: never beside an explicit one": (control(MAX_AGE, LAST_WEEK, TODAY), RULE, 60.0),
+    "RFC 9110 §15.1: not for a status that is not for it": (response(LAST_WEEK, TODAY, status=302), RULE, 0.0),
+    "RFC 9111 §4.2.2: unless public says so": (control("public", LAST_WEEK, TODAY, status=302), RULE, 60480.0),
+    "an owner's ttl needs no heuristic": (response(LAST_WEEK, TODAY), HOUR, 3600.0),
+    "RFC 9213 §2.2: what is aimed at us wins": (control("no-store", ("cdn-cache-control", "max-age=9")), RULE, 9.0),
+    "RFC 9213 §2.2: ours before others'": (
+        response(("cdn-cache-control", "max-age=9"), ("frontrunner-cache-control", "max-age=8")), RULE, 8.0,
+    ),
+    "RFC 9213 §2.1: Expires does not count beside it": (
+        response(("cdn-cache-control", "public"), ("expires", http_date.render(NOW + 50).decode()), TODAY), RULE, 0.0,
+    ),
+    "RFC 9213 §2.1: what does not parse does not count": (
+        control(MAX_AGE, ("cdn-cache-control", "max-age=9,,")), RULE, 60.0,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "rule", "ttl"), TARGETED.values(), ids=TARGETED)
+def test_heuristic_and_targeted_lifetimes(answer, rule, ttl):
+    assert decided(answer, rule).ttl == pytest.approx(ttl)
