@@ -5,7 +5,7 @@ Every way off it is a Fallback with its reason: then the original request goes u
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
 from proxy.core import cache_status
@@ -20,6 +20,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.storing import Storing, content_length, decide, entry_of, variants_of, vary_of
 from proxy.core.types import Entry, Outcome, Request, Response
+from proxy.core.validation import confirms, freshened, unconditional, validating
 from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamCut
 from proxy.store import Store
@@ -91,7 +92,7 @@ class Accelerate:
             raise Refusal(504, Reason.ONLY_IF_CACHED, "the client wants a stored answer and there is none")
         if asked.request.method == "HEAD":
             raise Fallback(Reason.METHOD)
-        if b"range" in asked.request.fields:
+        if b"range" in asked.request.fields and verdict.act is Act.FETCH:
             raise Fallback(Reason.RANGE)
         wait()
         return await self._fetched(found, asked, verdict)
@@ -123,13 +124,15 @@ class Accelerate:
         asked.line.lookup_s = self._clock.timer() - began
         return Found(key, place, entry)
 
-    def _stored(self, entry: Entry, asked: Asked) -> Response:
+    def _stored(self, entry: Entry, asked: Asked, member: bytes | None = None) -> Response:
+        """Return the view of an entry that its client asked for; `member` is for Cache-Status if it is no hit."""
         now, line = self._clock.wall(), asked.line
         age, ttl = int(age_of(entry, now)), int(left(entry, now))
-        line.age_s, line.ttl_s, line.cost = age, ttl, entry.cost
+        line.age_s, line.ttl_s = age, ttl
+        line.cost = None if member else entry.cost
         headers = [*entry.headers, (b"age", b"%d" % age), (b"x-request-id", line.request_id.encode("ascii"))]
         if self._show_cache_status:
-            headers.append((cache_status.NAME, cache_status.hit(ttl)))
+            headers.append((cache_status.NAME, member or cache_status.hit(ttl)))
         return view(asked.request, Response(entry.status, tuple(headers), entry.body), now)
 
     async def _fetched(self, found: Found, asked: Asked, verdict: Verdict) -> Response:
@@ -139,7 +142,7 @@ class Accelerate:
         newer = verdict.reason or wants_newer(asked.directives)
         flight = None if newer else self._flights.join(found.place)
         if flight is None:
-            reader = self._take_off(found, asked)
+            reader = self._take_off(found, asked, verdict)
             line.flight = "lead"
         else:
             reader = flight.reader(lead=False)
@@ -152,16 +155,28 @@ class Accelerate:
             await reader.aclose()
             raise
         line.reason = line.reason or flight.refused
+        if flight.confirmed is not None:
+            await reader.aclose()
+            return self._confirmed(flight.confirmed, asked, stored=flight.refused is None)
         return self._on_its_way(head, line, stored=flight.refused is None)
 
-    def _take_off(self, found: Found, asked: Asked) -> Reader:
+    def _confirmed(self, entry: Entry, asked: Asked, *, stored: bool) -> Response:
+        line = asked.line
+        collapsed = line.flight == "follow"
+        if not collapsed:
+            line.outcome = Outcome.REVALIDATED
+        member = cache_status.forwarded(line.outcome, line.reason, status=304, stored=stored, collapsed=collapsed)
+        return self._stored(entry, asked, member)
+
+    def _take_off(self, found: Found, asked: Asked, verdict: Verdict) -> Reader:
+        stale = found.entry if verdict.act is Act.REVALIDATE else None
         # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
         # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304.
         for_all = found.entry is not None or not asked.rule.ours
-        kept = for_all and not asks_conditionally(asked.request)
+        kept = for_all and (stale is not None or not asks_conditionally(asked.request))
         flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
         reader = flight.reader(lead=True)
-        self._flights.start(found.place, flight, lambda flight: self._fetch(found.key, flight, asked))
+        self._flights.start(found.place, flight, lambda flight: self._fetch(found, flight, asked, stale))
         return reader
 
     @staticmethod
@@ -182,23 +197,48 @@ class Accelerate:
             headers.append((cache_status.NAME, member))
         return Response(head.status, tuple(headers), head.body)
 
-    async def _fetch(self, key: bytes, flight: Flight, asked: Asked) -> None:
+    async def _fetch(self, found: Found, flight: Flight, asked: Asked, stale: Entry | None) -> None:
         """Fly: fetch, let all read, and as the last act before the last byte, store."""
-        timeouts = UNLIMITED if asked.rule.ours else self._timeouts
-        response = await self._upstream.send(asked.request, asked.line.request_id, flight.call, timeouts)
+        request = asked.request if stale is None else validating(asked.request, stale)
+        response = await self._send(request, flight, asked)
+        if stale is not None and response.status == 304:
+            await _let_go(response)
+            if confirms(stale, response):
+                await self._freshen(found, flight, asked, freshened(stale, response), stale)
+                return
+            response = await self._send(unconditional(asked.request), flight, asked)
         try:
-            now, delay = self._clock.wall(), flight.call.ttfb_s or 0.0
-            storing = decide(asked.request, response, asked.rule, now, delay)
-            flight.open(response, storing.reason)
+            storing, now = self._decided(response, flight, asked)
+            flight.open(response, storing.reason, shared=storing.is_fresh)
             last = await self._body(flight, response, asked.rule)
             if flight.kept:
-                await self._keep(key, flight, last, response, storing, asked, now)
+                entry = self._entry(response, flight.body + last, storing, flight, asked, now)
+                await self._keep(found.key, entry, storing, flight, asked)
             if last:
                 flight.add(last)
             flight.end()
         finally:
-            if not isinstance(response.body, bytes):
-                await response.body.aclose()
+            await _let_go(response)
+
+    async def _send(self, request: Request, flight: Flight, asked: Asked) -> Response:
+        timeouts = UNLIMITED if asked.rule.ours else self._timeouts
+        return await self._upstream.send(request, asked.line.request_id, flight.call, timeouts)
+
+    def _decided(self, response: Response, flight: Flight, asked: Asked) -> tuple[Storing, float]:
+        now, delay = self._clock.wall(), flight.call.ttfb_s or 0.0
+        return decide(asked.request, response, asked.rule, now, delay), now
+
+    async def _freshen(self, found: Found, flight: Flight, asked: Asked, confirmed: Response, stale: Entry) -> None:
+        """Let all read what was stored, with the fields of a 304, and store it so."""
+        storing, now = self._decided(confirmed, flight, asked)
+        entry = replace(self._entry(confirmed, stale.body, storing, flight, asked, now), cost=stale.cost)
+        flight.confirmed = entry
+        if storing.reason is None:
+            await self._keep(found.key, entry, storing, flight, asked)
+        else:
+            await self._drop(found.place, asked)
+        flight.open(confirmed, storing.reason, shared=storing.is_fresh)
+        flight.end()
 
     @staticmethod
     async def _body(flight: Flight, response: Response, rule: Rule) -> bytes:
@@ -220,12 +260,14 @@ class Accelerate:
             raise UpstreamCut(f"{arrived} bytes of {length}")
         return last
 
-    async def _keep(
-        self, key: bytes, flight: Flight, last: bytes, response: Response, storing: Storing, asked: Asked, now: float
-    ) -> None:
+    def _entry(
+        self, response: Response, body: bytes, storing: Storing, flight: Flight, asked: Asked, now: float
+    ) -> Entry:
+        cost = flight.call.duration_s(self._clock.timer())
+        return entry_of(response, body, storing, rule=asked.rule.name, now=now, cost=cost)
+
+    async def _keep(self, key: bytes, entry: Entry, storing: Storing, flight: Flight, asked: Asked) -> None:
         began = self._clock.timer()
-        cost = flight.call.duration_s(began)
-        entry = entry_of(response, flight.body + last, storing, rule=asked.rule.name, now=now, cost=cost)
         entries = {key: entry}
         if storing.vary:
             variant = variant_key(key, storing.vary, asked.request.headers)
@@ -235,3 +277,22 @@ class Accelerate:
         except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
             self._failed(error, asked.line.request_id)
         flight.call.store_s = self._clock.timer() - began
+
+    async def forget(self, asked: Asked) -> None:
+        """Drop what is stored for a request; variants go with the entry that leads to them."""
+        try:
+            key = await self._key(asked)
+        except Fallback:
+            return  # what has no key has no entry
+        await self._drop(key, asked)
+
+    async def _drop(self, place: bytes, asked: Asked) -> None:
+        try:
+            await self._store.delete((place,))
+        except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
+            self._failed(error, asked.line.request_id)
+
+
+async def _let_go(response: Response) -> None:
+    if not isinstance(response.body, bytes):
+        await response.body.aclose()

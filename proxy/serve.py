@@ -15,6 +15,7 @@ from proxy.clock import Clock
 from proxy.core import cache_status
 from proxy.core.headers import answered, passed_here_before, request_id, trace_id
 from proxy.core.http_date import render as http_date
+from proxy.core.invalidation import changed_targets
 from proxy.core.key import normal_host
 from proxy.core.log_line import Call, LogLine
 from proxy.core.plan import directives_of, reason_to_pass
@@ -128,27 +129,39 @@ class Serve:
             request = await _with_whole_body(request, rule)
             return await self._accelerate(Asked(request, rule, host, directives, line), delivery.watch)
         except _TooLong as error:
-            return await self._pass(error.request, line, delivery, Reason.KEY_BODY_SIZE)
+            return await self._pass(error.request, line, delivery, Reason.KEY_BODY_SIZE, rule)
         except Fallback as fallback:
-            return await self._pass(request, line, delivery, fallback.reason)
+            return await self._pass(request, line, delivery, fallback.reason, rule)
         except (Refusal, UpstreamError, ClientGone):
             raise
         except Exception as error:  # noqa: BLE001  no fault of ours may cost a client its answer
             self._failed(error, line.request_id)
             line.error, line.error_source = Reason.INTERNAL, "proxy"
-            return await self._pass(request, line, delivery, Reason.INTERNAL)
+            return await self._pass(request, line, delivery, Reason.INTERNAL, rule)
 
-    async def _pass(self, request: Request, line: LogLine, delivery: Delivery, reason: str) -> Response:
+    async def _pass(
+        self, request: Request, line: LogLine, delivery: Delivery, reason: str, rule: Rule | None
+    ) -> Response:
         """Send the original request upstream whole and let its answer through."""
         line.outcome, line.reason = Outcome.PASSTHROUGH, reason
         line.flight = line.joined = None
         line.call = Call()
         delivery.watch()
         response = await self._upstream.send(request, line.request_id, line.call)
+        only_reads = rule is not None and rule.safe  # the owner's word
+        for target in () if only_reads else changed_targets(request, response):
+            await self._forget(replace(request, method="GET", target=target, body=b""), line)
         headers = answered(response.headers, line.request_id, http_date(self._clock.wall()))
         if self._show_cache_status:
             headers.append((cache_status.NAME, cache_status.forwarded(line.outcome, reason)))
         return replace(response, headers=tuple(headers))
+
+    async def _forget(self, request: Request, line: LogLine) -> None:
+        """Drop the stored answer that an unsafe request may have changed (RFC 9111 §4.4)."""
+        host = normal_host(request)
+        rule = first_match(self._rules, request, host)
+        if rule is not None:
+            await self._accelerate.forget(Asked(request, rule, host, {}, replace(line)))
 
     @staticmethod
     async def _deliver(response: Response, line: LogLine, delivery: Delivery) -> None:

@@ -1,7 +1,7 @@
 """Stories: each file in tests/cases is a config and what happens under it, step by step.
 
-A step is one ask at a moment (`at`, seconds). `upstream` is what the upstream would answer; a step without it must not
-reach the upstream at all. `seen` is what the upstream must have been asked, `answer` what the client gets (only the
+A step is one ask at a moment (`at`, seconds). `upstream` is what the upstream would answer (and in `asked` the fields that
+it must have been asked with); a step without it must not reach the upstream at all. `seen` is what the upstream must have been asked, `answer` what the client gets (only the
 fields that are named are compared; null means absent), `log` what the request's line says.
 """
 
@@ -79,6 +79,9 @@ async def play(proxy, upstream, step, where):
     assert len(seen) == ("upstream" in step), where
     if "seen" in step:
         assert seen[0][0] == step["seen"], where
+    for name, value in (step.get("upstream") or {}).get("asked", {}).items():
+        asked = seen[0][1].get(name.encode())
+        assert (asked and asked.decode()) == value, f"{where}: the upstream was asked with {name}: {asked}"
     if seen:
         assert seen[0][0] == step["ask"], f"{where}: the upstream gets the client's own target"
         assert seen[0][2] == step.get("body", "").encode(), f"{where}: the upstream gets the client's own bytes"

@@ -13,8 +13,9 @@ _FORWARDED_FOR: Mapping[tuple[Outcome, str], str] = {
     (Outcome.PASSTHROUGH, Reason.REQUEST_NO_STORE): "request",
     (Outcome.PASSTHROUGH, Reason.VARY): "vary-miss",
     (Outcome.MISS, Reason.REQUEST_NO_CACHE): "request",
+    (Outcome.REVALIDATED, Reason.REQUEST_NO_CACHE): "request",
 }
-_FORWARDED_AS = {Outcome.EXPIRED: "stale", Outcome.PASSTHROUGH: "bypass"}
+_FORWARDED_AS = {Outcome.EXPIRED: "stale", Outcome.REVALIDATED: "stale", Outcome.PASSTHROUGH: "bypass"}
 
 
 def hit(ttl: float) -> bytes:
@@ -22,10 +23,17 @@ def hit(ttl: float) -> bytes:
     return b"Frontrunner; hit; ttl=%d" % ttl
 
 
-def forwarded(outcome: Outcome, reason: str | None, *, stored: bool = False, collapsed: bool = False) -> bytes:
-    """Write the form of an answer from upstream; `reason` is why it was not more than that."""
+def forwarded(
+    outcome: Outcome, reason: str | None, *, status: int | None = None, stored: bool = False, collapsed: bool = False
+) -> bytes:
+    """Write the form of an answer from upstream; `reason` is why it was not more than that.
+
+    `status` is what the upstream answered where the client gets another.
+    """
     word = _FORWARDED_FOR.get((outcome, reason or ""))
     parts = [f"Frontrunner; fwd={word or _FORWARDED_AS.get(outcome, 'uri-miss')}"]
+    if status is not None:
+        parts.append(f"fwd-status={status}")
     if stored:
         parts.append("stored")
     if collapsed:

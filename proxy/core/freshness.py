@@ -6,12 +6,14 @@ from enum import Enum
 from proxy.core.cache_control import Directives, seconds
 from proxy.core.reasons import Reason
 from proxy.core.types import Entry, Outcome
+from proxy.core.validation import has_validator
 
 
 class Act(Enum):
     """What the road does next."""
 
     DELIVER = "deliver"
+    REVALIDATE = "revalidate"
     FETCH = "fetch"
 
 
@@ -26,8 +28,15 @@ class Verdict:
 
 _HIT = Verdict(Act.DELIVER, Outcome.HIT)
 _MISS = Verdict(Act.FETCH, Outcome.MISS)
-_EXPIRED = Verdict(Act.FETCH, Outcome.EXPIRED)
-_CLIENT_WANTS_NEW = Verdict(Act.FETCH, Outcome.MISS, Reason.REQUEST_NO_CACHE)
+# What can be validated is; the rest is fetched anew.
+_EXPIRED = {
+    True: Verdict(Act.REVALIDATE, Outcome.EXPIRED),
+    False: Verdict(Act.FETCH, Outcome.EXPIRED),
+}
+_CLIENT_WANTS_NEW = {
+    True: Verdict(Act.REVALIDATE, Outcome.MISS, Reason.REQUEST_NO_CACHE),
+    False: Verdict(Act.FETCH, Outcome.MISS, Reason.REQUEST_NO_CACHE),
+}
 
 
 def age_of(entry: Entry, now: float) -> float:
@@ -41,13 +50,13 @@ def left(entry: Entry, now: float) -> float:
 
 
 def judge(entry: Entry | None, now: float, asked: Directives) -> Verdict:
-    """Decide between delivering what is stored and fetching anew; `asked` are the client's directives."""
+    """Decide between delivering what is stored, validating it and fetching anew; `asked` are the client's directives."""
     if entry is None:
         return _MISS
     if left(entry, now) <= 0:
-        return _EXPIRED
+        return _EXPIRED[has_validator(entry.headers)]
     if asked and not _good_enough(entry, now, asked):
-        return _CLIENT_WANTS_NEW
+        return _CLIENT_WANTS_NEW[has_validator(entry.headers)]
     return _HIT
 
 

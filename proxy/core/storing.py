@@ -12,6 +12,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.targeted import targeted
 from proxy.core.types import Entry, Request, Response
+from proxy.core.validation import has_validator
 
 # What an owner's plain `ttl: 1h` is for: answers, and moves that are meant to last. Errors need a ttl of their own.
 STATUSES_OF_A_PLAIN_TTL = frozenset({200, 203, 204, 300, 301, 308})
@@ -38,6 +39,11 @@ class Storing:
     age: float = 0.0
     reason: Reason | None = None
     vary: tuple[bytes, ...] = ()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether it may be used at all without asking the origin again."""
+        return self.reason is None and self.ttl > self.age
 
 
 def decide(request: Request, response: Response, rule: Rule, now: float, delay: float = 0.0) -> Storing:
@@ -68,9 +74,11 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
         ttl = rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
     else:
         age += delay
-    if ttl is None or ttl - age <= 0:
-        return Storing(reason=Reason.NO_TTL)
-    return Storing(ttl, age, vary=vary)
+    must_ask = "no-cache" in said and "no-cache" not in rule.override
+    storing = Storing(0.0 if must_ask else ttl or 0.0, age, vary=vary)
+    if storing.is_fresh or has_validator(response.headers):
+        return storing  # what is not fresh may be asked about
+    return Storing(reason=Reason.NO_CACHE if must_ask else Reason.NO_TTL)
 
 
 def _refused_by_kind(response: Response, rule: Rule) -> Reason | None:
@@ -104,11 +112,7 @@ def _status_is_meant(status: int, rule: Rule) -> bool:
 
 
 def _refused_by_origin(said: Directives, rule: Rule) -> Reason | None:
-    for directive, reason in (
-        ("no-store", Reason.NO_STORE),
-        ("private", Reason.PRIVATE),
-        ("no-cache", Reason.NO_CACHE),
-    ):
+    for directive, reason in (("no-store", Reason.NO_STORE), ("private", Reason.PRIVATE)):
         if directive in said and directive not in rule.override:
             return reason
     return None

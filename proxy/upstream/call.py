@@ -82,7 +82,7 @@ class Upstream:
     async def _answer(self, request: Request, request_id: str, call: Call, timeouts: Timeouts) -> Response:
         try:
             async with asyncio.timeout(timeouts.first_byte):
-                call.sent = 1
+                call.sent += 1
                 try:
                     return await self._engine.send(request)
                 except UpstreamReset as lost:
@@ -90,7 +90,7 @@ class Upstream:
                         raise
                     lost_call = replace(call, ended=self._clock.timer(), error=lost.reason)
                     self._log.upstream_call(lost_call, request_id)
-                call.sent = 2
+                call.sent += 1
                 return await self._engine.send(request, fresh=True)
         except TimeoutError as error:
             raise UpstreamTimeout(f"no answer within {timeouts.first_byte} s") from error

@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.core.log_line import Call
 from proxy.core.reasons import Reason
-from proxy.core.types import Request, Response
+from proxy.core.types import Entry, Request, Response
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.tasks import Tasks
 
@@ -23,6 +23,7 @@ class Flight:
     """A fetch under way: its head once it is there, its chunks so far, those who read it.
 
     `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored;
+    `confirmed` is the stored entry where the upstream only said that it is still good;
     `most_behind` is how many bytes a reader may be behind another.
     """
 
@@ -33,6 +34,8 @@ class Flight:
         self.kept = kept
         self.call = Call()
         self.refused: Reason | None = None
+        self.confirmed: Entry | None = None
+        self._shared = True
         self._head: Response | None = None
         self._chunks: list[bytes] = []
         self._dropped = 0
@@ -45,11 +48,15 @@ class Flight:
 
     # What the fetch tells its readers.
 
-    def open(self, head: Response, refused: Reason | None) -> None:
-        """Let all see the response head; `refused` is why the answer is for the one who asked only."""
+    def open(self, head: Response, refused: Reason | None, *, shared: bool = True) -> None:
+        """Let all see the response head; `refused` is why it is not stored.
+
+        What is not stored, or not `shared` (it may not be used again without asking), is for the one who asked only.
+        """
         self._head = replace(head, body=b"")
         self.refused = refused
         self.kept = refused is None
+        self._shared = shared and self.kept
         self._tell()
         self._leave_if_unwanted()
 
@@ -129,15 +136,15 @@ class Flight:
     @property
     def takes_followers(self) -> bool:
         """Tell whether somebody else may still join."""
-        return self.kept and self._error is None
+        return self.kept and self._shared and self._error is None
 
     async def _head_for(self, reader: "Reader") -> Response:
         while self._head is None and self._error is None:
             await self._changed.wait()
         if self._head is None:
             raise self._error or RuntimeError("a flight ended without a head")
-        if self.refused is not None and not reader.lead:
-            raise Fallback(self.refused)
+        if not self._shared and not reader.lead:
+            raise Fallback(self.refused or Reason.NO_TTL)
         return self._head
 
     async def _chunk_for(self, reader: "Reader") -> bytes | None:

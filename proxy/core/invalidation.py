@@ -1,0 +1,31 @@
+"""An unsafe request that succeeded → the targets whose stored answers it may have changed (RFC 9111 §4.4)."""
+
+from urllib.parse import urljoin, urlsplit
+
+from proxy.core.types import SAFE_METHODS, Request, Response
+
+_NAMED_BY = (b"location", b"content-location")
+
+
+def changed_targets(request: Request, response: Response) -> tuple[bytes, ...]:
+    """Return the request's own target and those that the answer names, of the same origin only."""
+    if request.method in SAFE_METHODS or not 200 <= response.status < 400:
+        return ()
+    host = (request.header(b"host") or b"").decode("latin-1").lower()
+    base = f"{request.client.scheme}://{host}{request.target.decode('latin-1')}"
+    targets = [request.target]
+    for name in _NAMED_BY:
+        if (value := response.header(name)) is not None:
+            targets += _same_origin(base, value.decode("latin-1"), host)
+    return tuple(dict.fromkeys(targets))
+
+
+def _same_origin(base: str, reference: str, host: str) -> list[bytes]:
+    try:
+        named = urlsplit(urljoin(base, reference))
+    except ValueError:  # not a URL: it names nothing
+        return []
+    if named.netloc.lower() != host:
+        return []
+    path = named.path or "/"
+    return [f"{path}?{named.query}".encode("latin-1") if named.query else path.encode("latin-1")]

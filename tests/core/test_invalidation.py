@@ -1,0 +1,33 @@
+"""Which stored answers an unsafe request may have changed (RFC 9111 §4.4)."""
+
+import pytest
+
+from proxy.core.invalidation import changed_targets
+from proxy.core.types import Request, Response
+
+
+def changed(*named, method="POST", status=200, target=b"/a?b=1"):
+    request = Request(method, target, ((b"host", b"Site.test"),))
+    return changed_targets(request, Response(status, tuple((name.encode(), value) for name, value in named)))
+
+
+SELF = b"/a?b=1"
+CHANGED = {
+    "the target itself": (changed(), (SELF,)),
+    "of any method that is not safe": (changed(method="M-SEARCH"), (SELF,)),
+    "not of a safe one": (changed(method="GET"), ()),
+    "not where it failed": (changed(status=404), ()),
+    "also where it was sent elsewhere": (changed(status=303), (SELF,)),
+    "and what Location names": (changed(("location", b"/new?x=1")), (SELF, b"/new?x=1")),
+    "in full": (changed(("location", b"http://site.test/new")), (SELF, b"/new")),
+    "relative to the target": (changed(("content-location", b"new"), target=b"/a/b"), (b"/a/b", b"/a/new")),
+    "each once": (changed(("location", SELF), ("content-location", SELF)), (SELF,)),
+    "of the same origin only": (changed(("location", b"http://other.test/new")), (SELF,)),
+    "the root of the origin": (changed(("location", b"http://site.test")), (SELF, b"/")),
+    "not a URL": (changed(("location", b"http://[oops")), (SELF,)),
+}
+
+
+@pytest.mark.parametrize(("found", "expected"), CHANGED.values(), ids=CHANGED)
+def test_changed_targets(found, expected):
+    assert found == expected
