@@ -5,50 +5,31 @@ Every way off it is a Fallback with its reason: then the original request goes u
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from proxy.clock import Clock
 from proxy.core import cache_status
-from proxy.core.cache_control import Directives
-from proxy.core.freshness import Act, Verdict, age_of, judge, left, wants_newer
+from proxy.core.freshness import Act, Verdict, age_of, bridges, judge, left, wants_newer
 from proxy.core.headers import answered
 from proxy.core.http_date import render as http_date
 from proxy.core.key import Scope, key_of, query_of, variant_key
 from proxy.core.log_line import LogLine
 from proxy.core.plan import asks_conditionally
 from proxy.core.reasons import Reason
-from proxy.core.rules import Rule
-from proxy.core.storing import Storing, content_length, decide, entry_of, variants_of, vary_of
-from proxy.core.types import Entry, Outcome, Request, Response
-from proxy.core.validation import confirms, freshened, unconditional, validating
+from proxy.core.storing import vary_of
+from proxy.core.types import Entry, Outcome, Response
+from proxy.core.validation import has_validator, unconditional
 from proxy.core.views import view
-from proxy.errors import Fallback, Refusal, UpstreamCut
+from proxy.errors import Fallback, Refusal, UpstreamError
+from proxy.fetch import Asked, Fetch, Found
 from proxy.store import Store
-from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
 from proxy.upstream.collapse import Flight, Flights, Reader
+
+_FAILED = frozenset({500, 502, 503, 504})
+"""The answers that a stale one may stand in for (RFC 5861 §4)."""
 
 _HOLDS_UP_OTHERS_BYTES = 2**18
 """A dense JSON body takes up to 0.7 s a MiB to normalize: a larger one is normalized beside the loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request on this road: what was asked, under which rule, with which of its client's directives."""
-
-    request: Request
-    rule: Rule
-    host: bytes
-    directives: Directives
-    line: LogLine
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the look-up gave: the request's key, the place of the variant that it selects, the entry there."""
-
-    key: bytes
-    place: bytes
-    entry: Entry | None
 
 
 class Accelerate:
@@ -56,24 +37,23 @@ class Accelerate:
 
     def __init__(
         self,
-        upstream: Upstream,
+        fetch: Fetch,
         store: Store,
         flights: Flights,
         scopes: Mapping[str, Scope],
-        timeouts: Timeouts,
         clock: Clock,
         *,
         failed: Callable[[BaseException, str], None],
         show_cache_status: bool,
     ) -> None:
         self._failed = failed
-        self._upstream = upstream
+        self._fetch = fetch
         self._store = store
         self._flights = flights
         self._scopes = scopes
-        self._timeouts = timeouts
         self._clock = clock
         self._show_cache_status = show_cache_status
+        self._refreshing = False
 
     async def __call__(self, asked: Asked, wait: Callable[[], None]) -> Response:
         """Answer one request; `wait` is called before anything that takes the upstream's time.
@@ -87,6 +67,9 @@ class Accelerate:
         verdict = judge(entry, self._clock.wall(), asked.directives)
         asked.line.outcome, asked.line.reason = verdict.outcome, verdict.reason
         if entry is not None and verdict.act is Act.DELIVER:
+            return self._stored(entry, asked)
+        if entry is not None and verdict.act is Act.REFRESH:
+            self._refresh(found, asked)
             return self._stored(entry, asked)
         if "only-if-cached" in asked.directives:
             raise Refusal(504, Reason.ONLY_IF_CACHED, "the client wants a stored answer and there is none")
@@ -132,7 +115,7 @@ class Accelerate:
         line.cost = None if member else entry.cost
         headers = [*entry.headers, (b"age", b"%d" % age), (b"x-request-id", line.request_id.encode("ascii"))]
         if self._show_cache_status:
-            headers.append((cache_status.NAME, member or cache_status.hit(ttl)))
+            headers.append((cache_status.NAME, member or cache_status.hit(ttl, line.reason)))
         return view(asked.request, Response(entry.status, tuple(headers), entry.body), now)
 
     async def _fetched(self, found: Found, asked: Asked, verdict: Verdict) -> Response:
@@ -151,9 +134,18 @@ class Accelerate:
         line.call = flight.call
         try:
             head = await self._head(reader, asked)
+        except UpstreamError as error:
+            await reader.aclose()
+            if (bridge := self._bridge(found.entry, asked, error.reason)) is not None:
+                return bridge
+            raise
         except BaseException:
             await reader.aclose()
             raise
+        failed = head.status in _FAILED and flight.refused is not None
+        if failed and (bridge := self._bridge(found.entry, asked, Reason.STATUS)) is not None:
+            await reader.aclose()
+            return bridge
         line.reason = line.reason or flight.refused
         if flight.confirmed is not None:
             await reader.aclose()
@@ -167,6 +159,32 @@ class Accelerate:
             line.outcome = Outcome.REVALIDATED
         member = cache_status.forwarded(line.outcome, line.reason, status=304, stored=stored, collapsed=collapsed)
         return self._stored(entry, asked, member)
+
+    def _bridge(self, entry: Entry | None, asked: Asked, reason: str) -> Response | None:
+        """Return the stale answer that may stand in for a failure of the upstream (RFC 5861 §4), if there is one."""
+        if entry is None or not bridges(entry, self._clock.wall()):
+            return None
+        line = asked.line
+        line.outcome, line.reason = Outcome.STALE, reason
+        line.error, line.error_source = reason, "upstream"
+        return self._stored(entry, asked)
+
+    def _refresh(self, found: Found, asked: Asked) -> None:
+        """Fetch behind a stale answer, one at a time: the upstream is not hit harder because nobody waits."""
+        if self._refreshing or self._flights.under_way(found.place) or asked.request.method == "HEAD":
+            return
+        whole = replace(asked, request=unconditional(asked.request))
+        flight = Flight(whole.request, kept=True, most_behind=asked.rule.max_object)
+        stale = found.entry if found.entry is not None and has_validator(found.entry.headers) else None
+
+        async def fetch(flight: Flight) -> None:
+            try:
+                await self._fetch(found, flight, whole, stale)
+            finally:
+                self._refreshing = False
+
+        self._refreshing = True
+        self._flights.start(found.place, flight, fetch)
 
     def _take_off(self, found: Found, asked: Asked, verdict: Verdict) -> Reader:
         stale = found.entry if verdict.act is Act.REVALIDATE else None
@@ -197,102 +215,10 @@ class Accelerate:
             headers.append((cache_status.NAME, member))
         return Response(head.status, tuple(headers), head.body)
 
-    async def _fetch(self, found: Found, flight: Flight, asked: Asked, stale: Entry | None) -> None:
-        """Fly: fetch, let all read, and as the last act before the last byte, store."""
-        request = asked.request if stale is None else validating(asked.request, stale)
-        response = await self._send(request, flight, asked)
-        if stale is not None and response.status == 304:
-            await _let_go(response)
-            if confirms(stale, response):
-                await self._freshen(found, flight, asked, freshened(stale, response), stale)
-                return
-            response = await self._send(unconditional(asked.request), flight, asked)
-        try:
-            storing, now = self._decided(response, flight, asked)
-            flight.open(response, storing.reason, shared=storing.is_fresh)
-            last = await self._body(flight, response, asked.rule)
-            if flight.kept:
-                entry = self._entry(response, flight.body + last, storing, flight, asked, now)
-                await self._keep(found.key, entry, storing, flight, asked)
-            if last:
-                flight.add(last)
-            flight.end()
-        finally:
-            await _let_go(response)
-
-    async def _send(self, request: Request, flight: Flight, asked: Asked) -> Response:
-        timeouts = UNLIMITED if asked.rule.ours else self._timeouts
-        return await self._upstream.send(request, asked.line.request_id, flight.call, timeouts)
-
-    def _decided(self, response: Response, flight: Flight, asked: Asked) -> tuple[Storing, float]:
-        now, delay = self._clock.wall(), flight.call.ttfb_s or 0.0
-        return decide(asked.request, response, asked.rule, now, delay), now
-
-    async def _freshen(self, found: Found, flight: Flight, asked: Asked, confirmed: Response, stale: Entry) -> None:
-        """Let all read what was stored, with the fields of a 304, and store it so."""
-        storing, now = self._decided(confirmed, flight, asked)
-        entry = replace(self._entry(confirmed, stale.body, storing, flight, asked, now), cost=stale.cost)
-        flight.confirmed = entry
-        if storing.reason is None:
-            await self._keep(found.key, entry, storing, flight, asked)
-        else:
-            await self._drop(found.place, asked)
-        flight.open(confirmed, storing.reason, shared=storing.is_fresh)
-        flight.end()
-
-    @staticmethod
-    async def _body(flight: Flight, response: Response, rule: Rule) -> bytes:
-        """Pass on the body as it arrives, all but its last bytes where their place is known; return those."""
-        if isinstance(response.body, bytes):
-            return response.body
-        length = content_length(response)
-        arrived, last = 0, b""
-        async for chunk in response.body:
-            arrived += len(chunk)
-            if flight.kept and arrived > rule.max_object:
-                flight.spill(Reason.TOO_LARGE)
-            if flight.kept and arrived == length:
-                last = chunk
-            else:
-                flight.add(chunk)
-            await flight.room()
-        if flight.kept and length not in {None, arrived}:
-            raise UpstreamCut(f"{arrived} bytes of {length}")
-        return last
-
-    def _entry(
-        self, response: Response, body: bytes, storing: Storing, flight: Flight, asked: Asked, now: float
-    ) -> Entry:
-        cost = flight.call.duration_s(self._clock.timer())
-        return entry_of(response, body, storing, rule=asked.rule.name, now=now, cost=cost)
-
-    async def _keep(self, key: bytes, entry: Entry, storing: Storing, flight: Flight, asked: Asked) -> None:
-        began = self._clock.timer()
-        entries = {key: entry}
-        if storing.vary:
-            variant = variant_key(key, storing.vary, asked.request.headers)
-            entries = {key: variants_of(storing.vary, entry), variant: entry}
-        try:
-            await self._store.set_many(entries)
-        except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
-            self._failed(error, asked.line.request_id)
-        flight.call.store_s = self._clock.timer() - began
-
     async def forget(self, asked: Asked) -> None:
         """Drop what is stored for a request; variants go with the entry that leads to them."""
         try:
             key = await self._key(asked)
         except Fallback:
             return  # what has no key has no entry
-        await self._drop(key, asked)
-
-    async def _drop(self, place: bytes, asked: Asked) -> None:
-        try:
-            await self._store.delete((place,))
-        except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
-            self._failed(error, asked.line.request_id)
-
-
-async def _let_go(response: Response) -> None:
-    if not isinstance(response.body, bytes):
-        await response.body.aclose()
+        await self._fetch.drop(key, asked)

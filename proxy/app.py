@@ -31,6 +31,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, default_rule, host_pattern, path_pattern
 from proxy.edge import Edge
 from proxy.errors import ConfigError, Finding, StartError
+from proxy.fetch import Fetch
 from proxy.log import Log, StandardLogging, writer_to
 from proxy.serve import Serve
 from proxy.stats import Stats
@@ -116,10 +117,11 @@ class Proxy:
         rules = _rules(config)
         secret = secrets.token_bytes(16)
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
+        fetch = Fetch(self._upstream, self._store, timeouts, clock, self._failed)
         accelerate = Accelerate(
-            self._upstream, self._store, Flights(self._tasks),
+            fetch, self._store, Flights(self._tasks),
             {rule.name: KeyScope.of(config.store.namespace, address.identity, rule, secret) for rule in rules},
-            timeouts, clock, failed=self._failed, show_cache_status=config.headers.cache_status,
+            clock, failed=self._failed, show_cache_status=config.headers.cache_status,
         )  # fmt: skip
         serve = Serve(
             rules, accelerate, self._upstream, clock, via=via, new_id=_new_ids(), tell=self._tell,
@@ -242,6 +244,8 @@ def _rule(config: RuleConfig, largest: int) -> Rule:
         safe=config.safe,
         normalizers=tuple(cast("Any", plugin.made) for plugin in config.key),
         ttl=config.ttl,
+        refresh=config.grace.refresh if config.grace else 0.0,
+        error=config.grace.error if config.grace else 0.0,
         override=frozenset(config.override),
         cookies=cast("Any", config.cookies),
         private_by=tuple(name.lower().encode() for name in config.private_by),

@@ -43,7 +43,6 @@ NOT_BUILT: Final[Mapping[str, object]] = {
     "store.disk": "off",
     "store.redis": None,
     "store.aiocache": None,
-    "rules[].grace": None,
     "rules[].query": None,
     "rules[].prefer_stale_after": None,
     "rules[].split": None,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Protocol
 
-from proxy.accelerate import Accelerate, Asked
+from proxy.accelerate import Accelerate
 from proxy.clock import Clock
 from proxy.core import cache_status
 from proxy.core.headers import answered, passed_here_before, request_id, trace_id
@@ -24,6 +24,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, first_match
 from proxy.core.types import Outcome, Request, Response, Stream
 from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError
+from proxy.fetch import Asked
 from proxy.upstream.call import Upstream
 
 

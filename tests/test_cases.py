@@ -35,6 +35,8 @@ class Upstream:
         query = f"?{scope['query_string'].decode()}" if scope["query_string"] else ""
         self.seen.append((f"{scope['method']} {scope['raw_path'].decode()}{query}", dict(scope["headers"]), body))
         assert self.reply is not None, f"nothing should have reached the upstream: {self.seen[-1]}"
+        if self.reply.get("fails"):
+            raise ConnectionError("the upstream fails")
         self._clock.advance(self.reply.get("takes", 0))
         text = str(self.reply.get("body", "")).encode()
         fields = {"content-length": len(text), **self.reply.get("headers", {})}
@@ -75,6 +77,8 @@ async def play(proxy, upstream, step, where):
     method, target = step["ask"].split(" ", 1)
     headers = [(name, value) for name, value in step.get("headers", {}).items()]
     told = await ask(proxy, method, target, headers, step.get("body", "").encode())
+    for _ in range(20):  # what is fetched behind an answer
+        await asyncio.sleep(0)
     seen = upstream.seen[before:]
     assert len(seen) == ("upstream" in step), where
     if "seen" in step:

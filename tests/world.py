@@ -14,6 +14,7 @@ from proxy.core.rules import Rule, default_rule, path_pattern
 from proxy.core.types import Client, Request
 from proxy.edge import Edge
 from proxy.errors import Refusal
+from proxy.fetch import Fetch
 from proxy.serve import Serve
 from proxy.store import Store
 from proxy.store.memory import Memory
@@ -50,10 +51,11 @@ class World:
         self.tasks = Tasks(self.log.failed)
         self.flights = Flights(self.tasks)
         self.upstream = Upstream(self.engine, self.clock, self.log, VIA, host=None)
+        fetch = Fetch(self.upstream, self.store, self.timeouts, self.clock, self.log.failed)
         self.accelerate = Accelerate(
-            self.upstream, self.store, self.flights,
+            fetch, self.store, self.flights,
             {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules},
-            self.timeouts, self.clock, failed=self.log.failed, show_cache_status=self.show_cache_status,
+            self.clock, failed=self.log.failed, show_cache_status=self.show_cache_status,
         )  # fmt: skip
         ids = itertools.count(1)
         self.serve = Serve(

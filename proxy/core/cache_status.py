@@ -18,9 +18,10 @@ _FORWARDED_FOR: Mapping[tuple[Outcome, str], str] = {
 _FORWARDED_AS = {Outcome.EXPIRED: "stale", Outcome.REVALIDATED: "stale", Outcome.PASSTHROUGH: "bypass"}
 
 
-def hit(ttl: float) -> bytes:
-    """Write the form of an answer from the store with `ttl` seconds left."""
-    return b"Frontrunner; hit; ttl=%d" % ttl
+def hit(ttl: float, reason: str | None = None) -> bytes:
+    """Write the form of an answer from the store with `ttl` seconds left; `reason` is why a stale one had to do."""
+    detail = f"; detail={reason}" if reason else ""
+    return f"Frontrunner; hit; ttl={int(ttl)}{detail}".encode("ascii")
 
 
 def forwarded(

@@ -13,6 +13,7 @@ class Act(Enum):
     """What the road does next."""
 
     DELIVER = "deliver"
+    REFRESH = "deliver and refresh"
     REVALIDATE = "revalidate"
     FETCH = "fetch"
 
@@ -27,6 +28,7 @@ class Verdict:
 
 
 _HIT = Verdict(Act.DELIVER, Outcome.HIT)
+_STALE = Verdict(Act.REFRESH, Outcome.STALE)
 _MISS = Verdict(Act.FETCH, Outcome.MISS)
 # What can be validated is; the rest is fetched anew.
 _EXPIRED = {
@@ -53,7 +55,10 @@ def judge(entry: Entry | None, now: float, asked: Directives) -> Verdict:
     """Decide between delivering what is stored, validating it and fetching anew; `asked` are the client's directives."""
     if entry is None:
         return _MISS
-    if left(entry, now) <= 0:
+    remains = left(entry, now)
+    if -entry.refresh < remains <= 0 and not _wants_better(entry, now, asked):
+        return _STALE
+    if remains <= 0:
         return _EXPIRED[has_validator(entry.headers)]
     if asked and not _good_enough(entry, now, asked):
         return _CLIENT_WANTS_NEW[has_validator(entry.headers)]
@@ -68,6 +73,17 @@ def _good_enough(entry: Entry, now: float, asked: Directives) -> bool:
     if oldest is not None and age_of(entry, now) > oldest:
         return False
     return freshest is None or left(entry, now) >= freshest
+
+
+def _wants_better(entry: Entry, now: float, asked: Directives) -> bool:
+    """Tell whether the client asks for something that a stale answer is not."""
+    oldest = seconds(asked, "max-age")
+    return "no-cache" in asked or "min-fresh" in asked or (oldest is not None and age_of(entry, now) > oldest)
+
+
+def bridges(entry: Entry, now: float) -> bool:
+    """Tell whether the entry may be served while the upstream fails (RFC 5861 §4)."""
+    return left(entry, now) > -entry.error
 
 
 def wants_newer(asked: Directives) -> bool:

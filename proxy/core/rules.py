@@ -22,7 +22,8 @@ Cookies = Literal["pass", "ignore"] | tuple[str, ...]
 class Rule:
     """One operation: what it matches, how its key is made, how long its answers are good.
 
-    `ttl` is None (the origin says), seconds, or seconds by status. Sizes are bytes. `ours` marks the implicit last
+    `ttl` is None (the origin says), seconds, or seconds by status; `refresh` and `error` are how long past it a stale
+    answer may be served, while a new one is fetched and while the upstream fails. Sizes are bytes. `ours` marks the implicit last
     rule, for which nobody gave a word.
     """
 
@@ -33,6 +34,8 @@ class Rule:
     safe: bool = False
     normalizers: tuple[Normalizer, ...] = ()
     ttl: float | Mapping[int, float] | None = None
+    refresh: float = 0.0
+    error: float = 0.0
     override: frozenset[str] = frozenset()
     cookies: Cookies = "pass"
     private_by: tuple[bytes, ...] = ()

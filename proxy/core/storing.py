@@ -17,9 +17,12 @@ from proxy.core.validation import has_validator
 # What an owner's plain `ttl: 1h` is for: answers, and moves that are meant to last. Errors need a ttl of their own.
 STATUSES_OF_A_PLAIN_TTL = frozenset({200, 203, 204, 300, 301, 308})
 _NEEDS_MORE_THAN_A_WHOLE_ANSWER = frozenset({206, 304})
+_NEVER_STALE = frozenset({"must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"})
 # RFC 9110 §15.1: heuristically cacheable, of those that a whole answer can have.
 _HEURISTIC = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
 _MOST_HEURISTIC_S = 86400.0
+_ROUNDED_S = 1.0
+"""A Date has whole seconds: up to one is no age."""
 _UNREADABLE = -1
 # RFC 9111 §5.2.2.3: the statuses whose caching we know.
 _UNDERSTOOD = frozenset(status.value for status in HTTPStatus if status >= 200) - _NEEDS_MORE_THAN_A_WHOLE_ANSWER
@@ -39,6 +42,8 @@ class Storing:
     age: float = 0.0
     reason: Reason | None = None
     vary: tuple[bytes, ...] = ()
+    refresh: float = 0.0
+    error: float = 0.0
 
     @property
     def is_fresh(self) -> bool:
@@ -73,9 +78,10 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
     if ttl is None:
         ttl = rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
     else:
-        age += delay
+        age = max(age + delay, _apparent_age(response, now))
     must_ask = "no-cache" in said and "no-cache" not in rule.override
-    storing = Storing(0.0 if must_ask else ttl or 0.0, age, vary=vary)
+    refresh, error = _grace(said, rule)
+    storing = Storing(0.0 if must_ask else ttl or 0.0, age, None, vary, refresh, error)
     if storing.is_fresh or has_validator(response.headers):
         return storing  # what is not fresh may be asked about
     return Storing(reason=Reason.NO_CACHE if must_ask else Reason.NO_TTL)
@@ -124,6 +130,17 @@ def _refused_by_identity(request: Request, said: Directives, rule: Rule) -> Reas
     return None if not _FOR_ALL.isdisjoint(said) else Reason.AUTHORIZATION
 
 
+def _grace(said: Directives, rule: Rule) -> tuple[float, float]:
+    """Return how long past its ttl an answer may be served: while refreshed, and on errors (RFC 5861).
+
+    What the origin forbids to serve stale never is (RFC 9111 §4.2.4).
+    """
+    if not _NEVER_STALE.isdisjoint(said.keys() - rule.override):
+        return 0.0, 0.0
+    refresh, error = seconds(said, "stale-while-revalidate"), seconds(said, "stale-if-error")
+    return rule.refresh if refresh is None else refresh, rule.error if error is None else error
+
+
 def _explicit_ttl(response: Response, said: Directives, rule: Rule, now: float, *, aimed: bool) -> float | None:
     """Return the lifetime that the origin names, if the owner does not override it.
 
@@ -153,6 +170,12 @@ def _until(expires: bytes, response: Response, now: float) -> float:
     return 0.0 if end is None else max(0.0, end - (now if date is None else date))
 
 
+def _apparent_age(response: Response, now: float) -> float:
+    """Return how long ago the origin says that it made the response (RFC 9111 §4.2.3)."""
+    date = http_date.parse(response.header(b"date") or b"", now)
+    return 0.0 if date is None else max(0.0, now - date - _ROUNDED_S)
+
+
 def _upstream_age(response: Response) -> float:
     """Return the first member of Age; what is not a number counts as none (RFC 9111 §5.1)."""
     first = (response.header(b"age") or b"").partition(b",")[0].strip()
@@ -177,7 +200,7 @@ def entry_of(response: Response, body: bytes, storing: Storing, *, rule: str, no
         headers.append((b"content-length", b"%d" % len(body)))
     return Entry(
         status=response.status, headers=tuple(headers), body=body, stored_at=now, ttl=storing.ttl,
-        age=storing.age, cost=cost, rule=rule,
+        age=storing.age, cost=cost, rule=rule, refresh=storing.refresh, error=storing.error,
     )  # fmt: skip
 
 

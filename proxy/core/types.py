@@ -118,7 +118,8 @@ class Entry:
     """A stored response with its times, in seconds.
 
     `stored_at` is wall-clock time; `age` is how old the response already was then; `cost` is what the upstream took
-    to make it.
+    to make it. Past its `ttl` it may be served for `refresh` while a new one is fetched, and for `error` while the
+    upstream fails.
     """
 
     status: int
@@ -130,6 +131,8 @@ class Entry:
     cost: float = 0.0
     rule: str = ""
     vary: tuple[bytes, ...] = ()
+    refresh: float = 0.0
+    error: float = 0.0
 
 
 class Outcome(StrEnum):

@@ -218,6 +218,10 @@ class Flights:
         flight = self._flights.get(key)
         return flight if flight is not None and flight.takes_followers else None
 
+    def under_way(self, key: bytes) -> bool:
+        """Tell whether anything is being fetched for `key`."""
+        return key in self._flights
+
     def start(self, key: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
         """Run `fetch` for a new flight; others may join it while it is kept."""
         if key not in self._flights or not self._flights[key].takes_followers:

@@ -70,3 +70,14 @@ def test_every_form_is_a_member_of_a_structured_list(outcome, reason):
 def test_the_name_of_the_field():
     assert cache_status.NAME == b"cache-status"
     assert _MEMBER.fullmatch(cache_status.hit(1.0))
+
+
+def test_what_was_confirmed_tells_the_upstreams_status():
+    """RFC 9211 §2.3."""
+    forwarded = cache_status.forwarded(Outcome.REVALIDATED, None, status=304, stored=True)
+    assert forwarded == b"Frontrunner; fwd=stale; fwd-status=304; stored"
+
+
+def test_what_bridges_a_failure_tells_which():
+    """RFC 9211 §2.7."""
+    assert cache_status.hit(-5, Reason.UPSTREAM_REFUSED) == b"Frontrunner; hit; ttl=-5; detail=upstream_refused"

@@ -1,11 +1,13 @@
 """Entry × now → deliver or fetch (RFC 9111 §4.2), and what the client's directives change (§5.2.1)."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.cache_control import parse
-from proxy.core.freshness import Act, age_of, judge, left, wants_newer
+from proxy.core.freshness import Act, age_of, bridges, judge, left, wants_newer
 from proxy.core.reasons import Reason
 from proxy.core.types import Entry, Outcome
 
@@ -97,3 +99,31 @@ def test_freshness_never_comes_back_as_time_goes_on(ttl, age, soon, later, asked
 def test_a_hit_is_always_fresh(ttl, age, later, asked):
     if judge(entry(ttl, age), AT + later, parse(asked)).act is Act.DELIVER:
         assert left(entry(ttl, age), AT + later) > 0
+
+
+GRACEFUL = replace(entry(), refresh=10.0, error=100.0)
+TAGGED = replace(entry(), headers=((b"etag", b'"a"'),))
+STALE = (Act.REFRESH, Outcome.STALE, None)
+GRACES = {
+    "RFC 5861 §3: past its ttl, within the time to refresh": (GRACEFUL, 65, b"", STALE),
+    "RFC 5861 §3: not beyond it": (GRACEFUL, 70, b"", EXPIRED),
+    "not for a client that wants something newer": (GRACEFUL, 65, b"no-cache", EXPIRED),
+    "nor for one that names an age": (GRACEFUL, 65, b"max-age=62", EXPIRED),
+    "unless it is not older": (GRACEFUL, 65, b"max-age=66", STALE),
+    "nor for one that wants it fresh for a while": (GRACEFUL, 65, b"min-fresh=1", EXPIRED),
+    "RFC 9111 §4.3: what can be validated is": (TAGGED, 61, b"", (Act.REVALIDATE, Outcome.EXPIRED, None)),
+    "RFC 9111 §5.2.1.4: so it is for a client that wants to know": (
+        TAGGED, 1, b"no-cache", (Act.REVALIDATE, Outcome.MISS, Reason.REQUEST_NO_CACHE),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("stored", "later", "asked", "verdict"), GRACES.values(), ids=GRACES)
+def test_grace_and_validation(stored, later, asked, verdict):
+    found = judge(stored, AT + later, parse(asked))
+    assert (found.act, found.outcome, found.reason) == verdict
+
+
+def test_how_long_an_answer_bridges_a_failure():
+    """RFC 5861 §4."""
+    assert [bridges(GRACEFUL, AT + later) for later in (0, 159, 160, 161)] == [True, True, False, False]

@@ -85,7 +85,7 @@ STORED = {
     "§4.2.1: s-maxage before max-age": (control("max-age=60, s-maxage=5"), RULE, 5, 0),
     "§4.2.1: max-age before Expires": (control(MAX_AGE, ("expires", after(5))), RULE, 60, 0),
     "§5.3: max-age before an Expires that makes no sense": (control(MAX_AGE, ("expires", "0")), RULE, 60, 0),
-    "§4.2.1: Expires less Date": (response(("expires", after(60)), ("date", after(-5))), RULE, 65, 0),
+    "§4.2.1: Expires less Date": (response(("expires", after(60)), ("date", after(-5))), RULE, 65, 4),
     "§4.2.1: Expires less now where there is no Date": (response(("expires", after(60))), RULE, 60, 0),
     "§4.2.1: Expires less now where Date makes no sense": (
         response(("expires", after(60)), ("date", "x")),
@@ -245,3 +245,42 @@ TARGETED = {
 @pytest.mark.parametrize(("answer", "rule", "ttl"), TARGETED.values(), ids=TARGETED)
 def test_heuristic_and_targeted_lifetimes(answer, rule, ttl):
     assert decided(answer, rule).ttl == pytest.approx(ttl)
+
+
+GRACES = {
+    "RFC 5861 §3, §4: as the origin says": (
+        control("max-age=9, stale-while-revalidate=2, stale-if-error=3"), RULE, (2.0, 3.0),
+    ),
+    "as the owner says": (response(), replace(HOUR, refresh=5.0, error=7.0), (5.0, 7.0)),
+    "the origin before the owner": (
+        control("max-age=9, stale-if-error=3"), replace(HOUR, refresh=5.0, error=7.0), (5.0, 3.0),
+    ),
+    "RFC 9111 §4.2.4: never what must be revalidated": (
+        control("max-age=9, must-revalidate, stale-if-error=3"), replace(HOUR, error=7.0), (0.0, 0.0),
+    ),
+    "RFC 9111 §5.2.2.10: nor what s-maxage is for": (control("s-maxage=9, stale-if-error=3"), RULE, (0.0, 0.0)),
+    "unless the owner overrides that": (
+        control("s-maxage=9"), replace(HOUR, error=7.0, override=frozenset({"s-maxage"})), (0.0, 7.0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "rule", "graces"), GRACES.values(), ids=GRACES)
+def test_how_long_a_stale_answer_may_be_served(answer, rule, graces):
+    found = decided(answer, rule)
+    assert (found.refresh, found.error) == graces
+
+
+def test_the_date_tells_how_old_an_answer_is():
+    """RFC 9111 §4.2.3: apparent_age; what the clocks round away is no age."""
+    for seconds_ago, age in ((0, 0.0), (1, 0.0), (30, 29.0), (-30, 0.0)):
+        assert decided(control(MAX_AGE, ("date", after(-seconds_ago))), RULE).age == age
+
+
+def test_what_is_not_fresh_is_stored_if_the_origin_can_be_asked_about_it():
+    """RFC 9111 §4.3."""
+    tagged = ("etag", '"a"')
+    assert decided(response(tagged), RULE) == Storing(0.0, 0.0)
+    assert not decided(response(tagged), RULE).is_fresh
+    assert decided(control("no-cache", tagged), HOUR) == Storing(0.0, 0.0)
+    assert decided(control("no-cache"), HOUR).reason is Reason.NO_CACHE
