@@ -201,9 +201,10 @@ class Accelerate:
     async def _head(reader: Reader, asked: Asked) -> Response:
         head = await reader.head()
         if not reader.lead:
-            for name in vary_of(head):
-                if asked.request.header(name) != reader.flight.request.header(name):
-                    raise Fallback(Reason.VARY)
+            vary = vary_of(head)
+            ours, theirs = (variant_key(b"", vary, one.headers) for one in (asked.request, reader.flight.request))
+            if ours != theirs:
+                raise Fallback(Reason.VARY)
         return head
 
     def _on_its_way(self, head: Response, line: LogLine, *, stored: bool) -> Response:

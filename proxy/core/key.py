@@ -12,6 +12,7 @@ from typing import Any
 
 from proxy.core.rules import Rule
 from proxy.core.types import Headers, Params, Query, Request, joined
+from proxy.core.vary import selecting
 
 VERSION = b"1"
 DIGEST_BYTES = 20
@@ -112,7 +113,7 @@ def variant_key(key: bytes, vary: Iterable[bytes], headers: Headers) -> bytes:
     pieces = [key]
     for name in vary:
         value = joined(headers, name)
-        pieces += [name, b"absent" if value is None else b"=" + value.strip()]
+        pieces += [name, b"absent" if value is None else b"=" + selecting(name, value)]
     return blake2b(_written(pieces), digest_size=DIGEST_BYTES).digest()
 
 

@@ -73,8 +73,8 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
         return Storing(reason=Reason.VARY)
     age = _upstream_age(response)
     ttl = _explicit_ttl(response, said, rule, now, aimed=aimed is not None)
-    if ttl is None and rule.ttl is None:
-        ttl = _heuristic_ttl(response, said, now)
+    if ttl is None and rule.ttl is None and b"cookie" not in request.fields:
+        ttl = _heuristic_ttl(response, said, now)  # a guess is not enough where an answer may be somebody's own
     if ttl is None:
         ttl = rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
     else:

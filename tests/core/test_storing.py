@@ -284,3 +284,9 @@ def test_what_is_not_fresh_is_stored_if_the_origin_can_be_asked_about_it():
     assert not decided(response(tagged), RULE).is_fresh
     assert decided(control("no-cache", tagged), HOUR) == Storing(0.0, 0.0)
     assert decided(control("no-cache"), HOUR).reason is Reason.NO_CACHE
+
+
+def test_nothing_is_guessed_for_a_request_with_a_cookie():
+    """RFC 9111 §4.2.2 allows a guess; an answer to a Cookie may be its owner's."""
+    assert decided(response(LAST_WEEK, TODAY), RULE, (b"cookie", b"sid=1")).ttl == 0.0
+    assert decided(control(MAX_AGE, TODAY), RULE, (b"cookie", b"sid=1")).ttl == 60.0
