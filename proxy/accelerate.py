@@ -23,7 +23,7 @@ from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamError
 from proxy.fetch import Asked, Fetch, Found
 from proxy.store import Store
-from proxy.upstream.collapse import Flight, Flights, Reader
+from proxy.upstream.collapse import Flight, Flights, Reader, Uncacheable
 
 _FAILED = frozenset({500, 502, 503, 504})
 """The answers that a stale one may stand in for (RFC 5861 §4)."""
@@ -54,6 +54,7 @@ class Accelerate:
         self._clock = clock
         self._show_cache_status = show_cache_status
         self._refreshing = False
+        self._uncacheable = Uncacheable()
 
     async def __call__(self, asked: Asked, wait: Callable[[], None]) -> Response:
         """Answer one request; `wait` is called before anything that takes the upstream's time.
@@ -142,6 +143,8 @@ class Accelerate:
         except BaseException:
             await reader.aclose()
             raise
+        if reader.lead and head.status < 500:  # a failure says nothing about the answers to come
+            self._uncacheable.note(found.place, self._clock.wall(), shared=flight.shared)
         failed = head.status in _FAILED and flight.refused is not None
         if failed and (bridge := self._bridge(found.entry, asked, Reason.STATUS)) is not None:
             await reader.aclose()
@@ -183,6 +186,8 @@ class Accelerate:
             finally:
                 self._refreshing = False
 
+        self._uncacheable = Uncacheable()
+
         self._refreshing = True
         self._flights.start(found.place, flight, fetch)
 
@@ -190,7 +195,8 @@ class Accelerate:
         stale = found.entry if verdict.act is Act.REVALIDATE else None
         # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
         # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304.
-        for_all = found.entry is not None or not asked.rule.ours
+        known = self._uncacheable.holds(found.place, self._clock.wall())
+        for_all = (found.entry is not None or not asked.rule.ours) and not known
         kept = for_all and (stale is not None or not asks_conditionally(asked.request))
         flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
         reader = flight.reader(lead=True)

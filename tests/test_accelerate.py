@@ -81,6 +81,20 @@ async def test_many_who_ask_at_once_cost_one_fetch() -> None:
     assert len(here.engine.requests) == 1
 
 
+async def test_what_was_somebodys_own_lately_makes_nobody_wait_for_it() -> None:
+    """Where the last answer set a cookie, those who ask at once are fetched for at once; a failure says nothing."""
+    own, mine, too = (b"set-cookie", b"a=1"), Held(answer(b"mine")), Held(answer(b"mine too"))
+    here = World(FakeEngine(answer(b"", status=503), answer(b"own", own), mine, too))
+    assert [(await here.ask()).status for _ in range(2)] == [503, 200]
+    asking = [here.start() for _ in range(2)]
+    for one in (mine, too):
+        await one.asked.wait()
+    for one in (mine, too):
+        one.go.set()
+    assert [got.body for got in await asyncio.gather(*asking)] == [b"mine", b"mine too"]
+    assert here.outcomes == ["miss:status", "miss:set_cookie", "miss", "miss"]
+
+
 async def test_without_the_owners_word_nobody_waits_for_anothers_answer() -> None:
     """Until the origin says that an answer is for all, each asks for itself."""
     held = [Held(answer(b"mine", (b"set-cookie", b"a=1"))), Held(answer(b"mine too", (b"set-cookie", b"a=2")))]

@@ -6,6 +6,7 @@ WINDOW_BYTES ahead. No client can hold up another: one that falls further behind
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,7 @@ class Flight:
     """A fetch under way: its head once it is there, its chunks so far, those who read it.
 
     `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored;
-    `confirmed` is the stored entry where the upstream only said that it is still good;
+    `shared` tells that it is for others too; `confirmed` is the stored entry where the upstream only said that it is still good;
     `most_behind` is how many bytes a reader may be behind another.
     """
 
@@ -35,7 +36,7 @@ class Flight:
         self.call = Call()
         self.refused: Reason | None = None
         self.confirmed: Entry | None = None
-        self._shared = True
+        self.shared = True
         self._head: Response | None = None
         self._chunks: list[bytes] = []
         self._dropped = 0
@@ -56,7 +57,7 @@ class Flight:
         self._head = replace(head, body=b"")
         self.refused = refused
         self.kept = refused is None
-        self._shared = shared and self.kept
+        self.shared = shared and self.kept
         self._tell()
         self._leave_if_unwanted()
 
@@ -136,14 +137,14 @@ class Flight:
     @property
     def takes_followers(self) -> bool:
         """Tell whether somebody else may still join."""
-        return self.kept and self._shared and self._error is None
+        return self.kept and self.shared and self._error is None
 
     async def _head_for(self, reader: "Reader") -> Response:
         while self._head is None and self._error is None:
             await self._changed.wait()
         if self._head is None:
             raise self._error or RuntimeError("a flight ended without a head")
-        if not self._shared and not reader.lead:
+        if not self.shared and not reader.lead:
             raise Fallback(self.refused or Reason.NO_TTL)
         return self._head
 
@@ -249,3 +250,24 @@ class Flights:
             raise
         finally:
             self._landed(key, flight)
+
+
+class Uncacheable:
+    """The keys whose answers were lately for nobody else: who asks for those waits for nobody (RFC 9111 §4)."""
+
+    def __init__(self, most: int = 10_000, lasts_s: float = 120.0) -> None:
+        self._most = most
+        self._lasts = lasts_s
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def note(self, key: bytes, now: float, *, shared: bool) -> None:
+        """Remember how an answer turned out."""
+        self._until.pop(key, None)
+        if not shared:
+            self._until[key] = now + self._lasts
+            if len(self._until) > self._most:
+                self._until.popitem(last=False)
+
+    def holds(self, key: bytes, now: float) -> bool:
+        """Tell whether the answer for `key` was lately for nobody else."""
+        return self._until.get(key, now) > now
