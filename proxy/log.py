@@ -33,6 +33,7 @@ class Log:
         self._clock = clock
         self._lines: deque[Callable[[], bytes]] = deque()
         self._writer = _Writer(write)
+        self._silent = write is nowhere
         self._flush_later: Callable[[], None] | None = None
         self._flush_is_due = False
         self.dropped = 0
@@ -63,6 +64,8 @@ class Log:
         self.flush()
 
     def _add(self, event: str, level: str, fields: Callable[[], Mapping[str, Any]]) -> None:
+        if self._silent:
+            return
         wall = self._clock.wall()
         if len(self._lines) + self._writer.waiting >= MOST_WAITING:
             self.dropped += 1
@@ -180,13 +183,17 @@ class _Writer:
             self._thread = None
 
 
+def nowhere(_: bytes) -> None:
+    """Write nothing."""
+
+
 def writer_to(place: str) -> Callable[[bytes], None]:
     """Return what writes bytes to `-` (stdout), `off` (nowhere) or a file that is appended to.
 
     Raises OSError where the file cannot be opened.
     """
     if place == "off":
-        return lambda _: None
+        return nowhere
     descriptor = sys.stdout.fileno() if place == "-" else os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
 
     def write(batch: bytes) -> None:

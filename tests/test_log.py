@@ -295,3 +295,14 @@ def test_where_lines_go(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes
     writer_to("off")(b"nothing\n")
     with pytest.raises(OSError, match="No such file"):
         writer_to(str(tmp_path / "missing" / "log"))
+
+
+def test_a_log_that_is_off_renders_nothing() -> None:
+    class Unwanted:
+        def render(self, fields: object) -> bytes:
+            raise AssertionError(fields)
+
+    log = Log(Unwanted(), writer_to("off"), FakeClock())
+    log.events.info("ready")
+    log.request(LogLine("id", "GET", "/", 0.0))
+    log.close()
