@@ -96,17 +96,20 @@ class Accelerate:
 
     async def _look_up(self, key: bytes, asked: Asked) -> Found:
         began = self._clock.timer()
-        place, entry = key, None
+        place, entry, marker = key, None, None
         try:
             (entry,) = await self._store.get_many((place,))
             if entry is not None and entry.vary:
-                place = variant_key(key, entry.vary, asked.request.headers)
+                marker = entry
+                place = variant_key(key, marker.vary, asked.request.headers, marker.body)
                 (entry,) = await self._store.get_many((place,))
         except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
-            entry = None  # it may be the marker of a varying answer
+            entry = marker = None  # it may be the marker of a varying answer
             self._failed(error, asked.line.request_id)
         asked.line.lookup_s = self._clock.timer() - began
-        return Found(key, place, entry)
+        if entry is not None and entry.guessed and b"cookie" in asked.request.fields:
+            entry = None  # a guess for everybody says nothing of somebody
+        return Found(key, place, entry, marker)
 
     def _stored(self, entry: Entry, asked: Asked, member: bytes | None = None) -> Response:
         """Return the view of an entry that its client asked for; `member` is for Cache-Status if it is no hit."""
@@ -143,9 +146,10 @@ class Accelerate:
         except BaseException:
             await reader.aclose()
             raise
-        if reader.lead and head.status < 500:  # a failure says nothing about the answers to come
+        # a failure, or an answer to a condition, says nothing about the answers to come
+        if reader.lead and head.status < 500 and not asks_conditionally(reader.flight.request):
             self._uncacheable.note(found.place, self._clock.wall(), shared=flight.shared)
-        failed = head.status in _FAILED and flight.refused is not None
+        failed = head.status in _FAILED and not flight.shared
         if failed and (bridge := self._bridge(found.entry, asked, Reason.STATUS)) is not None:
             await reader.aclose()
             return bridge
@@ -165,7 +169,8 @@ class Accelerate:
 
     def _bridge(self, entry: Entry | None, asked: Asked, reason: str) -> Response | None:
         """Return the stale answer that may stand in for a failure of the upstream (RFC 5861 §4), if there is one."""
-        if entry is None or not bridges(entry, self._clock.wall()):
+        now = self._clock.wall()
+        if entry is None or left(entry, now) > 0 or not bridges(entry, now) or "no-cache" in asked.directives:
             return None
         line = asked.line
         line.outcome, line.reason = Outcome.STALE, reason
@@ -178,7 +183,9 @@ class Accelerate:
             return
         whole = replace(asked, request=unconditional(asked.request))
         flight = Flight(whole.request, kept=True, most_behind=asked.rule.max_object)
-        stale = found.entry if found.entry is not None and has_validator(found.entry.headers) else None
+        flight.home, flight.unwatched = found.key, True
+        can_be_asked = asked.request.method == "GET" and found.entry is not None
+        stale = found.entry if can_be_asked and found.entry and has_validator(found.entry.headers) else None
 
         async def fetch(flight: Flight) -> None:
             try:
@@ -186,19 +193,18 @@ class Accelerate:
             finally:
                 self._refreshing = False
 
-        self._uncacheable = Uncacheable()
-
         self._refreshing = True
         self._flights.start(found.place, flight, fetch)
 
     def _take_off(self, found: Found, asked: Asked, verdict: Verdict) -> Reader:
-        stale = found.entry if verdict.act is Act.REVALIDATE else None
+        stale = found.entry if verdict.act is Act.REVALIDATE and asked.request.method == "GET" else None
         # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
         # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304.
         known = self._uncacheable.holds(found.place, self._clock.wall())
         for_all = (found.entry is not None or not asked.rule.ours) and not known
         kept = for_all and (stale is not None or not asks_conditionally(asked.request))
         flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
+        flight.home = found.key
         reader = flight.reader(lead=True)
         self._flights.start(found.place, flight, lambda flight: self._fetch(found, flight, asked, stale))
         return reader
@@ -228,4 +234,5 @@ class Accelerate:
             key = await self._key(asked)
         except Fallback:
             return  # what has no key has no entry
+        self._flights.disown(key)
         await self._fetch.drop(key, asked)

@@ -17,6 +17,9 @@ from proxy.store import Store
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
 from proxy.upstream.collapse import Flight
 
+# A 304 to a client's own condition, and failures: what is stored may still be good.
+_TELLS_NOTHING = frozenset({304, *range(500, 600)})
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -31,11 +34,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the look-up gave: the request's key, the place of the variant that it selects, the entry there."""
+    """What the look-up gave: the request's key, the place of the variant that it selects, the entry there.
+
+    `marker` is what stands at the key where its answers vary.
+    """
 
     key: bytes
     place: bytes
     entry: Entry | None
+    marker: Entry | None = None
 
 
 class Fetch:
@@ -60,18 +67,21 @@ class Fetch:
         request = asked.request if stale is None else validating(asked.request, stale)
         response = await self._send(request, flight, asked)
         if stale is not None and response.status == 304:
-            await _let_go(response)
+            await _drained(response)
             if confirms(stale, response):
                 await self._freshen(found, flight, asked, freshened(stale, response), stale)
                 return
+            flight.call.begin_again()
             response = await self._send(unconditional(asked.request), flight, asked)
         try:
             storing, now = self._decided(response, flight, asked)
             flight.open(response, storing.reason, shared=storing.is_fresh)
+            if storing.reason and found.entry is not None and response.status not in _TELLS_NOTHING:
+                await self.drop(found.place, asked)  # it was overtaken by what may not be stored
             last = await self._body(flight, response, asked.rule)
             if flight.kept:
                 entry = self._entry(response, flight.body + last, storing, flight, asked, now)
-                await self._keep(found.key, entry, storing, flight, asked)
+                await self._keep(found, entry, storing, flight, asked)
             if last:
                 flight.add(last)
             flight.end()
@@ -79,7 +89,8 @@ class Fetch:
             await _let_go(response)
 
     async def _send(self, request: Request, flight: Flight, asked: Asked) -> Response:
-        timeouts = UNLIMITED if asked.rule.ours else self._timeouts
+        # where a client waits under no rule of the owner's, the client says when it has waited enough
+        timeouts = UNLIMITED if asked.rule.ours and not flight.unwatched else self._timeouts
         return await self._upstream.send(request, asked.line.request_id, flight.call, timeouts)
 
     def _decided(self, response: Response, flight: Flight, asked: Asked) -> tuple[Storing, float]:
@@ -92,7 +103,7 @@ class Fetch:
         entry = replace(self._entry(confirmed, stale.body, storing, flight, asked, now), cost=stale.cost)
         flight.confirmed = entry
         if storing.reason is None:
-            await self._keep(found.key, entry, storing, flight, asked)
+            await self._keep(found, entry, storing, flight, asked)
         else:
             await self.drop(found.place, asked)
         flight.open(confirmed, storing.reason, shared=storing.is_fresh)
@@ -124,12 +135,14 @@ class Fetch:
         cost = flight.call.duration_s(self._clock.timer())
         return entry_of(response, body, storing, rule=asked.rule.name, now=now, cost=cost)
 
-    async def _keep(self, key: bytes, entry: Entry, storing: Storing, flight: Flight, asked: Asked) -> None:
+    async def _keep(self, found: Found, entry: Entry, storing: Storing, flight: Flight, asked: Asked) -> None:
         began = self._clock.timer()
-        entries = {key: entry}
+        entries = {found.key: entry}
         if storing.vary:
-            variant = variant_key(key, storing.vary, asked.request.headers)
-            entries = {key: variants_of(storing.vary, entry), variant: entry}
+            known = found.marker is not None and found.marker.vary == storing.vary
+            marker = found.marker if known and found.marker is not None else variants_of(storing.vary, entry)
+            variant = variant_key(found.key, storing.vary, asked.request.headers, marker.body)
+            entries = {found.key: marker, variant: entry}
         try:
             await self._store.set_many(entries)
         except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
@@ -142,6 +155,13 @@ class Fetch:
             await self._store.delete((place,))
         except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
             self._failed(error, asked.line.request_id)
+
+
+async def _drained(response: Response) -> None:
+    """Read what has no body to its end, so that its connection can serve again."""
+    if not isinstance(response.body, bytes):
+        async for _ in response.body:
+            pass
 
 
 async def _let_go(response: Response) -> None:

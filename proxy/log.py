@@ -56,7 +56,8 @@ class Log:
         """Log the one line of a call upstream, at its end."""
         now = self._clock.timer()
         level = "error" if call.error else "info"
-        self._add("upstream_call", level, lambda: call_fields(call, request_id, now))
+        known = call_fields(call, request_id, now)  # the call may be made again
+        self._add("upstream_call", level, lambda: known)
 
     def _event(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         known = dict(fields)

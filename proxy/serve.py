@@ -149,20 +149,28 @@ class Serve:
         line.call = Call()
         delivery.watch()
         response = await self._upstream.send(request, line.request_id, line.call)
-        only_reads = rule is not None and rule.safe  # the owner's word
+        only_reads = rule is not None and rule.safe and request.method == "POST"  # the owner's word
         for target in () if only_reads else changed_targets(request, response):
-            await self._forget(replace(request, method="GET", target=target, body=b""), line)
+            await self._forget(replace(request, method="GET", target=target, body=b""), response, line)
         headers = answered(response.headers, line.request_id, http_date(self._clock.wall()))
         if self._show_cache_status:
             headers.append((cache_status.NAME, cache_status.forwarded(line.outcome, reason)))
         return replace(response, headers=tuple(headers))
 
-    async def _forget(self, request: Request, line: LogLine) -> None:
+    async def _forget(self, request: Request, response: Response, line: LogLine) -> None:
         """Drop the stored answer that an unsafe request may have changed (RFC 9111 §4.4)."""
         host = normal_host(request)
         rule = first_match(self._rules, request, host)
-        if rule is not None:
+        if rule is None:
+            return
+        try:
             await self._accelerate.forget(Asked(request, rule, host, {}, replace(line)))
+        except Exception as error:  # noqa: BLE001  the request itself has succeeded
+            self._failed(error, line.request_id)
+        except BaseException:
+            if not isinstance(response.body, bytes):
+                await response.body.aclose()
+            raise
 
     @staticmethod
     async def _deliver(response: Response, line: LogLine, delivery: Delivery) -> None:

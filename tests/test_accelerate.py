@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from fakes import Body, FailingStore, FakeDelivery, FakeEngine, Held, answer, until
@@ -309,3 +310,52 @@ async def test_a_hit_needs_no_watch_and_a_fetch_does() -> None:
     here = World()
     first, second = await here.ask(), await here.ask()
     assert (first.watched, second.watched) == (1, 0)
+
+
+async def test_what_an_unsafe_request_overtook_is_neither_shared_nor_kept() -> None:
+    """RFC 9111 §4.4: a flight that began before it may carry the old answer."""
+    old = Held(answer(b"old"))
+    here = World(FakeEngine(old, answer(b"done"), answer(b"new")))
+    first = here.start()
+    await old.asked.wait()
+    assert (await here.ask(replace(asked(), method="POST"))).body == b"done"
+    second = await here.ask()
+    assert second.body == b"new"
+    old.go.set()
+    assert (await first).body == b"old"
+    assert (await here.ask()).body == b"new"
+
+
+async def test_a_refresh_that_hangs_ends_and_lets_others_refresh() -> None:
+    """Nobody waits for it, so its deadline is the rule's, also where clients set their own."""
+    graceful = (b"cache-control", b"max-age=10, stale-while-revalidate=100")
+    hung = Held(answer(b"never"))
+    here = World(
+        FakeEngine(answer(b"a", graceful), answer(b"b", graceful), hung, answer(b"b2", graceful)),
+        rules=(default_rule(),),
+        timeouts=Timeouts(first_byte=0.02),
+    )
+    for path in ("/a", "/b"):
+        await here.ask(asked(path))
+    here.clock.advance(11)
+    assert (await here.ask(asked("/a"))).body == b"a"
+    await hung.asked.wait()
+    await until(lambda: not len(here.flights))
+    assert (await here.ask(asked("/b"))).body == b"b"
+    await until(lambda: not len(here.flights))
+    assert (await here.ask(asked("/b"))).body == b"b2"
+
+
+async def test_a_304_about_something_else_is_a_call_of_its_own() -> None:
+    """Its line, its end and the cost of what follows are told apart."""
+    here = World(
+        FakeEngine(
+            answer(b"one", FRESH, (b"etag", b'"a"')), answer(b"", (b"etag", b'"b"'), status=304), answer(b"two", FRESH)
+        )
+    )
+    await here.ask()
+    here.clock.advance(61)
+    assert (await here.ask()).body == b"two"
+    assert here.upstream.in_flight == 0
+    assert [(call.error, call.sent) for call, _ in here.log.calls][-1] == (None, 2)
+    assert len(here.log.calls) == 3

@@ -11,7 +11,7 @@ def changed_targets(request: Request, response: Response) -> tuple[bytes, ...]:
     """Return the request's own target and those that the answer names, of the same origin only."""
     if request.method in SAFE_METHODS or not 200 <= response.status < 400:
         return ()
-    host = (request.header(b"host") or b"").decode("latin-1").lower()
+    host = _authority((request.header(b"host") or b"").decode("latin-1"), request.client.scheme)
     base = f"{request.client.scheme}://{host}{request.target.decode('latin-1')}"
     targets = [request.target]
     for name in _NAMED_BY:
@@ -20,12 +20,16 @@ def changed_targets(request: Request, response: Response) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(targets))
 
 
+def _authority(text: str, scheme: str) -> str:
+    return text.lower().removesuffix({"http": ":80", "https": ":443"}.get(scheme, " "))
+
+
 def _same_origin(base: str, reference: str, host: str) -> list[bytes]:
     try:
         named = urlsplit(urljoin(base, reference))
     except ValueError:  # not a URL: it names nothing
         return []
-    if named.netloc.lower() != host:
+    if _authority(named.netloc, named.scheme) != host:
         return []
     path = named.path or "/"
     return [f"{path}?{named.query}".encode("latin-1") if named.query else path.encode("latin-1")]

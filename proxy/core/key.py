@@ -108,9 +108,9 @@ def key_of(query: Query, scope: Scope) -> bytes:
     return bytes(digest.digest())
 
 
-def variant_key(key: bytes, vary: Iterable[bytes], headers: Headers) -> bytes:
+def variant_key(key: bytes, vary: Iterable[bytes], headers: Headers, generation: bytes = b"") -> bytes:
     """Return the key of the variant that these request fields select (RFC 9111 §4.1)."""
-    pieces = [key]
+    pieces = [key, generation]
     for name in vary:
         value = joined(headers, name)
         pieces += [name, b"absent" if value is None else b"=" + selecting(name, value)]

@@ -39,6 +39,11 @@ class Call:
     error: str | None = None
     sent: int = 0
 
+    def begin_again(self) -> None:
+        """Forget all but how often it was sent: its answer was not of use."""
+        self.status = self.connect_s = self.first_byte = self.ended = self.error = None
+        self.bytes_in = self.bytes_out = 0
+
     @property
     def ttfb_s(self) -> float | None:
         """Return the time from the call's begin to its response head."""

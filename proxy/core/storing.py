@@ -44,6 +44,7 @@ class Storing:
     vary: tuple[bytes, ...] = ()
     refresh: float = 0.0
     error: float = 0.0
+    guessed: bool = False
 
     @property
     def is_fresh(self) -> bool:
@@ -73,17 +74,19 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
         return Storing(reason=Reason.VARY)
     age = _upstream_age(response)
     ttl = _explicit_ttl(response, said, rule, now, aimed=aimed is not None)
-    if ttl is None and rule.ttl is None and b"cookie" not in request.fields:
-        ttl = _heuristic_ttl(response, said, now)  # a guess is not enough where an answer may be somebody's own
+    guessed = ttl is None and rule.ttl is None and b"cookie" not in request.fields
+    if guessed:  # a guess is not enough where an answer may be somebody's own
+        ttl = _heuristic_ttl(response, said, now)
     if ttl is None:
         ttl = rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
     else:
         age = max(age + delay, _apparent_age(response, now))
     must_ask = "no-cache" in said and "no-cache" not in rule.override
-    refresh, error = _grace(said, rule)
-    storing = Storing(0.0 if must_ask else ttl or 0.0, age, None, vary, refresh, error)
-    if storing.is_fresh or has_validator(response.headers):
-        return storing  # what is not fresh may be asked about
+    # what never had a lifetime has none to outlive
+    refresh, error = (0.0, 0.0) if ttl is None else _grace(said, rule)
+    storing = Storing(0.0 if must_ask else ttl or 0.0, age, None, vary, refresh, error, guessed=guessed)
+    if storing.is_fresh or _may_be_asked_about(request, response, said, named=ttl is not None):
+        return storing
     return Storing(reason=Reason.NO_CACHE if must_ask else Reason.NO_TTL)
 
 
@@ -128,6 +131,20 @@ def _refused_by_identity(request: Request, said: Directives, rule: Rule) -> Reas
     if b"authorization" in rule.private_by or request.header(b"authorization") is None:
         return None
     return None if not _FOR_ALL.isdisjoint(said) else Reason.AUTHORIZATION
+
+
+def _may_be_asked_about(request: Request, response: Response, said: Directives, *, named: bool) -> bool:
+    """Tell whether an answer that is not fresh is stored, to ask the origin by its validator whether it still is.
+
+    RFC 9111 §3 allows it where the origin says something, or by its status. A date alone cannot tell one client's
+    answer from another's, so what was asked with a Cookie needs a tag, and a word of the origin.
+    """
+    if response.status >= 500 or not has_validator(response.headers):
+        return False
+    meant = named or "no-cache" in said or "public" in said
+    if b"cookie" in request.fields:
+        return meant and response.header(b"etag") is not None
+    return meant or response.status in _HEURISTIC
 
 
 def _grace(said: Directives, rule: Rule) -> tuple[float, float]:
@@ -201,9 +218,13 @@ def entry_of(response: Response, body: bytes, storing: Storing, *, rule: str, no
     return Entry(
         status=response.status, headers=tuple(headers), body=body, stored_at=now, ttl=storing.ttl,
         age=storing.age, cost=cost, rule=rule, refresh=storing.refresh, error=storing.error,
+        guessed=storing.guessed,
     )  # fmt: skip
 
 
 def variants_of(vary: tuple[bytes, ...], like: Entry) -> Entry:
-    """Make the marker that stands at a key whose answers differ by the request fields in `vary`."""
-    return Entry(0, (), b"", like.stored_at, like.ttl, like.age, rule=like.rule, vary=vary)
+    """Make the marker that stands at a key whose answers differ by the request fields in `vary`.
+
+    Its body is its generation: variants of an earlier one are never found again.
+    """
+    return Entry(0, (), b"%r" % like.stored_at, like.stored_at, like.ttl, like.age, rule=like.rule, vary=vary)

@@ -119,7 +119,7 @@ class Entry:
 
     `stored_at` is wall-clock time; `age` is how old the response already was then; `cost` is what the upstream took
     to make it. Past its `ttl` it may be served for `refresh` while a new one is fetched, and for `error` while the
-    upstream fails.
+    upstream fails. `guessed`: nobody said how long it is good (RFC 9111 §4.2.2).
     """
 
     status: int
@@ -133,6 +133,7 @@ class Entry:
     vary: tuple[bytes, ...] = ()
     refresh: float = 0.0
     error: float = 0.0
+    guessed: bool = False
 
 
 class Outcome(StrEnum):

@@ -19,7 +19,7 @@ def has_validator(headers: Headers) -> bool:
 
 def unconditional(request: Request) -> Request:
     """Return the request for the whole, whatever its client has already."""
-    if _CONDITIONS.isdisjoint(request.fields):
+    if request.method != "GET" or _CONDITIONS.isdisjoint(request.fields):
         return request
     return replace(request, headers=tuple([field for field in request.headers if field[0] not in _CONDITIONS]))
 
@@ -33,14 +33,16 @@ def validating(request: Request, entry: Entry) -> Request:
 
 def confirms(entry: Entry, answer: Response) -> bool:
     """Tell whether a 304 is about this entry: it names no other validator than the stored one (RFC 9111 §4.3.4)."""
-    named = answer.header(b"etag")
-    stored = joined(entry.headers, b"etag")
-    return named is None or stored is None or named.removeprefix(b"W/") == stored.removeprefix(b"W/")
+    for validator, _ in _VALIDATORS:  # a tag says more than a date
+        named, stored = answer.header(validator), joined(entry.headers, validator)
+        if named is not None and stored is not None:
+            return named.removeprefix(b"W/") == stored.removeprefix(b"W/")
+    return True
 
 
 def freshened(entry: Entry, answer: Response) -> Response:
     """Return the stored response with the fields that a 304 brought (RFC 9111 §3.2)."""
     brought = tuple([field for field in end_to_end(answer.headers) if field[0] not in _OF_THE_BYTES])
-    names = {name for name, _ in brought}
+    names = {name for name, _ in brought} | {b"date"}  # a stored one would tell when it was made, not when confirmed
     kept = tuple([field for field in entry.headers if field[0] not in names])
     return Response(entry.status, kept + brought, entry.body)

@@ -23,6 +23,8 @@ def view(request: Request, response: Response, now: float) -> Response:
     A cache evaluates If-None-Match and If-Modified-Since, in this order, before Range (RFC 9111 §4.3.2,
     RFC 9110 §13.2.2).
     """
+    if request.method not in {"GET", "HEAD"}:
+        return response  # neither conditions nor ranges mean this elsewhere
     if response.status == 200 and is_unmodified(request, response, now):
         kept = tuple([field for field in response.headers if field[0] not in _OF_THE_BODY])
         return Response(304, kept)

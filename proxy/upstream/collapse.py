@@ -25,6 +25,7 @@ class Flight:
 
     `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored;
     `shared` tells that it is for others too; `confirmed` is the stored entry where the upstream only said that it is still good;
+    `unwatched`: no client waits for it; `home` is the key of its request, whatever variant it fetches;
     `most_behind` is how many bytes a reader may be behind another.
     """
 
@@ -37,6 +38,9 @@ class Flight:
         self.refused: Reason | None = None
         self.confirmed: Entry | None = None
         self.shared = True
+        self.unwatched = False
+        self.home = b""
+        self._disowned = False
         self._head: Response | None = None
         self._chunks: list[bytes] = []
         self._dropped = 0
@@ -56,7 +60,7 @@ class Flight:
         """
         self._head = replace(head, body=b"")
         self.refused = refused
-        self.kept = refused is None
+        self.kept = refused is None and not self._disowned
         self.shared = shared and self.kept
         self._tell()
         self._leave_if_unwanted()
@@ -71,6 +75,12 @@ class Flight:
         """Keep nothing any more: the answer turned out to be too large to store."""
         self.refused = reason
         self.kept = False
+        self._leave_if_unwanted()
+
+    def disown(self) -> None:
+        """Keep nothing and take nobody: what is under way was overtaken by an unsafe request."""
+        self._disowned = True
+        self.kept = self.shared = False
         self._leave_if_unwanted()
 
     def end(self) -> None:
@@ -218,6 +228,13 @@ class Flights:
         """Return the flight for `key` that still takes followers."""
         flight = self._flights.get(key)
         return flight if flight is not None and flight.takes_followers else None
+
+    def disown(self, home: bytes) -> None:
+        """Disown all flights for the key `home` and its variants."""
+        for place, flight in list(self._flights.items()):
+            if flight.home == home:
+                del self._flights[place]
+                flight.disown()
 
     def under_way(self, key: bytes) -> bool:
         """Tell whether anything is being fetched for `key`."""

@@ -193,7 +193,7 @@ def test_an_entry():
 def test_the_marker_of_variants_lives_as_long_as_they_do():
     entry = stored(response())
     assert variants_of((b"a", b"b"), entry) == Entry(
-        0, (), b"", entry.stored_at, entry.ttl, entry.age, rule="r", vary=(b"a", b"b")
+        0, (), b"784111777.0", entry.stored_at, entry.ttl, entry.age, rule="r", vary=(b"a", b"b")
     )
 
 
@@ -280,7 +280,7 @@ def test_the_date_tells_how_old_an_answer_is():
 def test_what_is_not_fresh_is_stored_if_the_origin_can_be_asked_about_it():
     """RFC 9111 §4.3."""
     tagged = ("etag", '"a"')
-    assert decided(response(tagged), RULE) == Storing(0.0, 0.0)
+    assert decided(response(tagged), RULE) == Storing(0.0, 0.0, guessed=True)
     assert not decided(response(tagged), RULE).is_fresh
     assert decided(control("no-cache", tagged), HOUR) == Storing(0.0, 0.0)
     assert decided(control("no-cache"), HOUR).reason is Reason.NO_CACHE
