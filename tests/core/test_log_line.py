@@ -136,3 +136,10 @@ CALLS = {
 def test_the_fields_of_a_call(call, told):
     assert call_fields(call, "id", BEGAN + 9) == told
     assert list(told) == [name for name in ORDER if name in told]
+
+
+def test_a_call_that_is_made_again_keeps_only_how_often_it_was_sent():
+    call = Call("GET", "/a", 304, 1.0, 0.5, 2.0, 3.0, 10, 20, 0.25, "abandoned", 2)
+    call.begin_again()
+    assert (call.status, call.connect_s, call.first_byte, call.ended, call.error) == (None,) * 5
+    assert (call.method, call.path, call.bytes_in, call.bytes_out, call.sent) == ("GET", "/a", 0, 0, 2)

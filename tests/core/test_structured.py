@@ -305,4 +305,4 @@ def seconds_to_read(value: bytes) -> float:
 @pytest.mark.timeout(10)
 def test_no_value_takes_long_to_read(value):
     """64 KiB as a list and as a dictionary, slowed by coverage."""
-    assert any(seconds_to_read(value) < 0.2 for _ in range(3))
+    assert any(seconds_to_read(value) < 2.0 for _ in range(3))

@@ -64,3 +64,9 @@ def test_view(request_, stored, status, body):
 def test_a_304_tells_of_the_choice_and_not_of_the_body():
     """RFC 9110 §15.4.5."""
     assert view(asked(("if-none-match", b"*")), STORED, NOW).headers == HEAD[2:]
+
+
+def test_a_post_is_answered_whole_whatever_it_says():
+    """RFC 9110 §13.1.2, §14.2: neither means this for other methods."""
+    request = asked(("if-none-match", b'"a"'), ("range", b"bytes=1-2"), method="POST")
+    assert view(request, STORED, NOW) is STORED
