@@ -184,8 +184,9 @@ class Accelerate:
         whole = replace(asked, request=unconditional(asked.request))
         flight = Flight(whole.request, kept=True, most_behind=asked.rule.max_object)
         flight.home, flight.unwatched = found.key, True
-        can_be_asked = asked.request.method == "GET" and found.entry is not None
-        stale = found.entry if can_be_asked and found.entry and has_validator(found.entry.headers) else None
+        entry = found.entry
+        can_be_asked = asked.request.method == "GET" and entry is not None and has_validator(entry.headers)
+        stale = entry if can_be_asked else None
 
         async def fetch(flight: Flight) -> None:
             try:
@@ -223,13 +224,15 @@ class Accelerate:
         headers = answered(head.headers, line.request_id, http_date(self._clock.wall()))
         if self._show_cache_status:
             collapsed = line.flight == "follow"
-            reason = None if line.reason is None else Reason(line.reason)
-            member = cache_status.forwarded(line.outcome, reason, stored=stored, collapsed=collapsed)
+            member = cache_status.forwarded(line.outcome, line.reason, stored=stored, collapsed=collapsed)
             headers.append((cache_status.NAME, member))
         return Response(head.status, tuple(headers), head.body)
 
     async def forget(self, asked: Asked) -> None:
-        """Drop what is stored for a request; variants go with the entry that leads to them."""
+        """Drop what is stored for a request, and disown what is being fetched for it.
+
+        Variants go with the marker: the next one begins a new generation.
+        """
         try:
             key = await self._key(asked)
         except Fallback:
