@@ -3,8 +3,7 @@
 Every way off it is a Fallback with its reason: then the original request goes upstream whole.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.clock import Clock
@@ -12,47 +11,32 @@ from proxy.core import cache_status
 from proxy.core.freshness import Act, Verdict, age_of, bridges, judge, left, wants_newer
 from proxy.core.headers import answered
 from proxy.core.http_date import render as http_date
-from proxy.core.key import Scope, key_of, query_of, variant_key
+from proxy.core.key import variant_key
 from proxy.core.log_line import LogLine
-from proxy.core.plan import asks_conditionally
+from proxy.core.partial import cut_part
 from proxy.core.reasons import Reason
 from proxy.core.storing import vary_of
 from proxy.core.types import Entry, Outcome, Response
-from proxy.core.validation import has_validator, unconditional
+from proxy.core.validation import asks_conditionally, has_validator, unconditional
+from proxy.core.variants import has_room
 from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamError
-from proxy.fetch import Asked, Fetch, Found
-from proxy.store import Store
+from proxy.fetch import Fetch
+from proxy.places import Asked, Found, Places
 from proxy.upstream.collapse import Flight, Flights, Reader, Uncacheable
 
 _FAILED = frozenset({500, 502, 503, 504})
 """The answers that a stale one may stand in for (RFC 5861 §4)."""
 
-_HOLDS_UP_OTHERS_BYTES = 2**18
-"""A dense JSON body takes up to 0.7 s a MiB to normalize: a larger one is normalized beside the loop."""
-
 
 class Accelerate:
     """Answers requests from the store, and fetches what is missing once for all who ask."""
 
-    def __init__(
-        self,
-        fetch: Fetch,
-        store: Store,
-        flights: Flights,
-        scopes: Mapping[str, Scope],
-        clock: Clock,
-        *,
-        failed: Callable[[BaseException, str], None],
-        show_cache_status: bool,
-    ) -> None:
-        self._failed = failed
+    def __init__(self, fetch: Fetch, places: Places, flights: Flights, clock: Clock) -> None:
         self._fetch = fetch
-        self._store = store
+        self._places = places
         self._flights = flights
-        self._scopes = scopes
         self._clock = clock
-        self._show_cache_status = show_cache_status
         self._refreshing = False
         self._uncacheable = Uncacheable()
 
@@ -61,75 +45,60 @@ class Accelerate:
 
         Raises Fallback, Refusal and UpstreamError.
         """
-        key = await self._key(asked)
-        asked.line.key_hash = key.hex()
-        found = await self._look_up(key, asked)
+        found = await self._places.find(asked)
         entry = found.entry
         verdict = judge(entry, self._clock.wall(), asked.directives)
         asked.line.outcome, asked.line.reason = verdict.outcome, verdict.reason
-        if entry is not None and verdict.act is Act.DELIVER:
+        if entry is not None and verdict.act in {Act.DELIVER, Act.REFRESH}:
+            if verdict.act is Act.REFRESH:
+                self._refresh(found, asked)
             return self._stored(entry, asked)
-        if entry is not None and verdict.act is Act.REFRESH:
-            self._refresh(found, asked)
-            return self._stored(entry, asked)
+        if found.part is not None and (part := self._part_of(found.part, asked)) is not None:
+            return part
         if "only-if-cached" in asked.directives:
             raise Refusal(504, Reason.ONLY_IF_CACHED, "the client wants a stored answer and there is none")
         if asked.request.method == "HEAD":
             raise Fallback(Reason.METHOD)
-        if b"range" in asked.request.fields and verdict.act is Act.FETCH:
-            raise Fallback(Reason.RANGE)
+        if entry is None and found.marker is not None and not has_room(found.marker, found.place, self._clock.wall()):
+            raise Fallback(Reason.VARIANTS)
         wait()
         return await self._fetched(found, asked, verdict)
 
-    async def _key(self, asked: Asked) -> bytes:
-        began = self._clock.timer()
-        scope = self._scopes[asked.rule.name]
-        wanted = (asked.request, asked.rule, asked.host, scope.secret)
-        body = asked.request.body
-        if isinstance(body, bytes) and len(body) > _HOLDS_UP_OTHERS_BYTES and asked.rule.normalizers:
-            query = await asyncio.to_thread(query_of, *wanted)
-        else:
-            query = query_of(*wanted)
-        key = key_of(query, scope)
-        asked.line.normalize_s = self._clock.timer() - began
-        return key
-
-    async def _look_up(self, key: bytes, asked: Asked) -> Found:
-        began = self._clock.timer()
-        place, entry, marker = key, None, None
-        try:
-            (entry,) = await self._store.get_many((place,))
-            if entry is not None and entry.vary:
-                marker = entry
-                place = variant_key(key, marker.vary, asked.request.headers, marker.body)
-                (entry,) = await self._store.get_many((place,))
-        except Exception as error:  # noqa: BLE001  a store that fails costs hits, never an answer
-            entry = marker = None  # it may be the marker of a varying answer
-            self._failed(error, asked.line.request_id)
-        asked.line.lookup_s = self._clock.timer() - began
-        if entry is not None and entry.guessed and b"cookie" in asked.request.fields:
-            entry = None  # a guess for everybody says nothing of somebody
-        return Found(key, place, entry, marker)
-
     def _stored(self, entry: Entry, asked: Asked, member: bytes | None = None) -> Response:
         """Return the view of an entry that its client asked for; `member` is for Cache-Status if it is no hit."""
-        now, line = self._clock.wall(), asked.line
+        now = self._clock.wall()
+        return view(asked.request, self._told(entry, asked.line, now, member), now)
+
+    def _told(self, entry: Entry, line: LogLine, now: float, member: bytes | None = None) -> Response:
+        """Return an entry as a response with its age, noting in `line` what it is."""
         age, ttl = int(age_of(entry, now)), int(left(entry, now))
         line.age_s, line.ttl_s = age, ttl
         line.cost = None if member else entry.cost
-        headers = [*entry.headers, (b"age", b"%d" % age), (b"x-request-id", line.request_id.encode("ascii"))]
-        if self._show_cache_status:
-            headers.append((cache_status.NAME, member or cache_status.hit(ttl, line.reason)))
-        return view(asked.request, Response(entry.status, tuple(headers), entry.body), now)
+        line.cache_status = member or cache_status.hit(ttl, line.reason)
+        ours = ((b"etag", entry.tag), (b"age", b"%d" % age)) if entry.tag else ((b"age", b"%d" % age),)
+        return Response(entry.status, (*entry.headers, *ours), entry.body)
+
+    def _part_of(self, part: Entry, asked: Asked) -> Response | None:
+        """Return the range that its client asked for, if a stored part holds it (RFC 9111 §3.3)."""
+        wanted, now = asked.request.header(b"range"), self._clock.wall()
+        verdict = judge(part, now, asked.directives)
+        if wanted is None or verdict.act is not Act.DELIVER or asks_conditionally(asked.request):
+            return None
+        kept = Response(part.status, part.headers, part.body)
+        if cut_part(kept, wanted, asked.request.header(b"if-range")) is None:
+            return None
+        asked.line.outcome, asked.line.reason = verdict.outcome, verdict.reason
+        return cut_part(self._told(part, asked.line, now), wanted, asked.request.header(b"if-range"))
 
     async def _fetched(self, found: Found, asked: Asked, verdict: Verdict) -> Response:
         """Join the flight for this key or start one, and answer from it."""
         line = asked.line
         # A client that wants something newer must not get an answer that was already under way.
         newer = verdict.reason or wants_newer(asked.directives)
-        flight = None if newer else self._flights.join(found.place)
+        place = _flight_place(found, asked, verdict)
+        flight = None if newer else self._flights.join(place)
         if flight is None:
-            reader = self._take_off(found, asked, verdict)
+            reader = self._take_off(found, place, asked, verdict)
             line.flight = "lead"
         else:
             reader = flight.reader(lead=False)
@@ -147,8 +116,8 @@ class Accelerate:
             await reader.aclose()
             raise
         # a failure, or an answer to a condition, says nothing about the answers to come
-        if reader.lead and head.status < 500 and not asks_conditionally(reader.flight.request):
-            self._uncacheable.note(found.place, self._clock.wall(), shared=flight.shared)
+        if reader.lead and head.status < 500 and not asks_conditionally(flight.request):
+            self._uncacheable.note(place, self._clock.wall(), shared=flight.shared)
         failed = head.status in _FAILED and not flight.shared
         if failed and (bridge := self._bridge(found.entry, asked, Reason.STATUS)) is not None:
             await reader.aclose()
@@ -156,21 +125,29 @@ class Accelerate:
         line.reason = line.reason or flight.refused
         if flight.confirmed is not None:
             await reader.aclose()
-            return self._confirmed(flight.confirmed, asked, stored=flight.refused is None)
-        return self._on_its_way(head, line, stored=flight.refused is None)
+        return self._landed(head, flight, found, asked, verdict)
 
-    def _confirmed(self, entry: Entry, asked: Asked, *, stored: bool) -> Response:
-        line = asked.line
+    def _landed(self, head: Response, flight: Flight, found: Found, asked: Asked, verdict: Verdict) -> Response:
+        """Return what a flight brought: what was stored and is still good, or an answer on its way."""
+        line, outcome = asked.line, verdict.outcome
+        if flight.confirmed is not None or flight.completed:
+            outcome = Outcome.REVALIDATED if flight.confirmed is not None else Outcome.PARTIAL
         collapsed = line.flight == "follow"
         if not collapsed:
-            line.outcome = Outcome.REVALIDATED
-        member = cache_status.forwarded(line.outcome, line.reason, status=304, stored=stored, collapsed=collapsed)
-        return self._stored(entry, asked, member)
+            line.outcome = outcome
+        member = cache_status.forwarded(
+            outcome, line.reason, status=304 if flight.confirmed is not None else 206 if flight.completed else None,
+            stored=flight.refused is None, collapsed=collapsed, varied=found.marker is not None,
+        )  # fmt: skip
+        if flight.confirmed is not None:
+            return self._stored(flight.confirmed, asked, member)
+        line.cache_status = member
+        return Response(head.status, answered(head.headers, http_date(self._clock.wall())), head.body)
 
     def _bridge(self, entry: Entry | None, asked: Asked, reason: str) -> Response | None:
         """Return the stale answer that may stand in for a failure of the upstream (RFC 5861 §4), if there is one."""
         now = self._clock.wall()
-        if entry is None or left(entry, now) > 0 or not bridges(entry, now) or "no-cache" in asked.directives:
+        if entry is None or left(entry, now) > 0 or not bridges(entry, now, asked.directives):
             return None
         line = asked.line
         line.outcome, line.reason = Outcome.STALE, reason
@@ -183,7 +160,7 @@ class Accelerate:
             return
         whole = replace(asked, request=unconditional(asked.request))
         flight = Flight(whole.request, kept=True, most_behind=asked.rule.max_object)
-        flight.home, flight.unwatched = found.key, True
+        flight.home, flight.unwatched = found.home, True
         entry = found.entry
         can_be_asked = asked.request.method == "GET" and entry is not None and has_validator(entry.headers)
         stale = entry if can_be_asked else None
@@ -197,17 +174,19 @@ class Accelerate:
         self._refreshing = True
         self._flights.start(found.place, flight, fetch)
 
-    def _take_off(self, found: Found, asked: Asked, verdict: Verdict) -> Reader:
+    def _take_off(self, found: Found, place: bytes, asked: Asked, verdict: Verdict) -> Reader:
         stale = found.entry if verdict.act is Act.REVALIDATE and asked.request.method == "GET" else None
         # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
-        # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304.
-        known = self._uncacheable.holds(found.place, self._clock.wall())
+        # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304 or part.
+        known = self._uncacheable.holds(place, self._clock.wall())
         for_all = (found.entry is not None or not asked.rule.ours) and not known
-        kept = for_all and (stale is not None or not asks_conditionally(asked.request))
-        flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
-        flight.home = found.key
+        own = asks_conditionally(asked.request) or b"range" in asked.request.fields
+        flight = Flight(
+            asked.request, kept=for_all and (stale is not None or not own), most_behind=asked.rule.max_object
+        )
+        flight.home = found.home
         reader = flight.reader(lead=True)
-        self._flights.start(found.place, flight, lambda flight: self._fetch(found, flight, asked, stale))
+        self._flights.start(place, flight, lambda flight: self._fetch(found, flight, asked, stale))
         return reader
 
     @staticmethod
@@ -220,22 +199,9 @@ class Accelerate:
                 raise Fallback(Reason.VARY)
         return head
 
-    def _on_its_way(self, head: Response, line: LogLine, *, stored: bool) -> Response:
-        headers = answered(head.headers, line.request_id, http_date(self._clock.wall()))
-        if self._show_cache_status:
-            collapsed = line.flight == "follow"
-            member = cache_status.forwarded(line.outcome, line.reason, stored=stored, collapsed=collapsed)
-            headers.append((cache_status.NAME, member))
-        return Response(head.status, tuple(headers), head.body)
 
-    async def forget(self, asked: Asked) -> None:
-        """Drop what is stored for a request, and disown what is being fetched for it.
-
-        Variants go with the marker: the next one begins a new generation.
-        """
-        try:
-            key = await self._key(asked)
-        except Fallback:
-            return  # what has no key has no entry
-        self._flights.disown(key)
-        await self._fetch.drop(key, asked)
+def _flight_place(found: Found, asked: Asked, verdict: Verdict) -> bytes:
+    """Return the place that a flight is known by: who waits for a part does not wait for the whole, nor for another."""
+    if b"range" not in asked.request.fields or verdict.act is Act.REVALIDATE:
+        return found.place
+    return variant_key(found.place, (b"range", b"if-range"), asked.request.headers)

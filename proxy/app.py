@@ -22,6 +22,7 @@ from proxy.clock import Clock, SystemClock
 from proxy.config import Config, from_mapping, load
 from proxy.config import Rule as RuleConfig
 from proxy.config_shape import IN_PROCESS
+from proxy.consequences import Consequences
 from proxy.core.format import Format
 from proxy.core.format.console import Console
 from proxy.core.format.json import Json
@@ -33,7 +34,8 @@ from proxy.edge import Edge
 from proxy.errors import ConfigError, Finding, StartError
 from proxy.fetch import Fetch
 from proxy.log import Log, StandardLogging, writer_to
-from proxy.serve import Serve
+from proxy.places import Places
+from proxy.serve import Serve, Show
 from proxy.stats import Stats
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
@@ -117,15 +119,14 @@ class Proxy:
         rules = _rules(config)
         secret = secrets.token_bytes(16)
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
-        fetch = Fetch(self._upstream, self._store, timeouts, clock, self._failed)
-        accelerate = Accelerate(
-            fetch, self._store, Flights(self._tasks),
-            {rule.name: KeyScope.of(config.store.namespace, address.identity, rule, secret) for rule in rules},
-            clock, failed=self._failed, show_cache_status=config.headers.cache_status,
-        )  # fmt: skip
+        scopes = {rule.name: KeyScope.of(config.store.namespace, address.identity, rule, secret) for rule in rules}
+        places = Places(self._store, scopes, clock, self._failed)
+        flights = Flights(self._tasks)
+        accelerate = Accelerate(Fetch(self._upstream, places, timeouts, clock), places, flights, clock)
+        consequences = Consequences(rules, places, flights, clock, self._failed)
         serve = Serve(
-            rules, accelerate, self._upstream, clock, via=via, new_id=_new_ids(), tell=self._tell,
-            failed=self._failed, show_cache_status=config.headers.cache_status,
+            rules, accelerate, consequences, self._upstream, clock, via=via, new_id=_new_ids(), tell=self._tell,
+            failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
         )  # fmt: skip
         self._edge = Edge(serve, clock, tuple(config.trusted_proxies))
         self.token = token or config.admin.token or _kept_token()
@@ -247,6 +248,7 @@ def _rule(config: RuleConfig, largest: int) -> Rule:
         refresh=config.grace.refresh if config.grace else 0.0,
         error=config.grace.error if config.grace else 0.0,
         override=frozenset(config.override),
+        ignore_client=frozenset(config.ignore_client),
         cookies=cast("Any", config.cookies),
         private_by=tuple(name.lower().encode() for name in config.private_by),
         max_object=min(config.max_object, largest),

@@ -50,7 +50,6 @@ NOT_BUILT: Final[Mapping[str, object]] = {
     "rules[].aliases": None,
     "log.schema": "flat",
     "mode": "on",
-    "headers.server_timing": "off",
     "admin.listen": None,
 }
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"

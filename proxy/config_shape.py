@@ -230,6 +230,8 @@ class Rule(Shape):
     grace: Grace | None = None
     override: Annotated[tuple[Annotated[str, values.DIRECTIVE], ...], MANY] = ()
     """What the origin says that this rule knows better."""
+    ignore_client: Annotated[tuple[Annotated[str, values.CLIENT_DIRECTIVE], ...], MANY] = ()
+    """What clients say that this rule does not heed, such as no-cache."""
     cookies: Annotated[str | tuple[str, ...], values.COOKIES] = "pass"
     """pass: a request with Cookie passes through; ignore; or the names that take part in the key."""
     private_by: Annotated[tuple[Annotated[str, values.FIELD], ...], MANY] = ()

@@ -215,6 +215,7 @@ COOKIES: Final = Value(
     {"anyOf": [{"enum": ["pass", "ignore"]}, {"type": "array", "items": COOKIE.schema}, VARIABLE]},
     ("pass", "ignore"),
 )
+CLIENT_DIRECTIVE: Final = words("no-cache", "max-age", "min-fresh", "max-stale")
 DIRECTIVE: Final = words("private", "no-store", "no-cache", "max-age", "s-maxage", "expires")
 DURATION: Final = _unit(units.parse_duration, units.DURATION_PATTERN, units.DURATION)
 ENGINE: Final = words("aiohttp", "httpx", "asgi")

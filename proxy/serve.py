@@ -6,16 +6,16 @@ Read this first; then accelerate.py, the road of a request that may be answered 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Protocol
 
 from proxy.accelerate import Accelerate
 from proxy.clock import Clock
-from proxy.core import cache_status
+from proxy.consequences import Consequences
+from proxy.core import cache_status, server_timing
 from proxy.core.headers import answered, passed_here_before, request_id, trace_id
 from proxy.core.http_date import render as http_date
-from proxy.core.invalidation import changed_targets
 from proxy.core.key import normal_host
 from proxy.core.log_line import Call, LogLine
 from proxy.core.plan import directives_of, reason_to_pass
@@ -24,7 +24,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, first_match
 from proxy.core.types import Outcome, Request, Response, Stream
 from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError
-from proxy.fetch import Asked
+from proxy.places import Asked
 from proxy.upstream.call import Upstream
 
 
@@ -53,6 +53,14 @@ class Delivery(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Which fields of ours answers carry, beside X-Request-Id."""
+
+    cache_status: bool = True
+    server_timing: bool = False
+
+
 class Serve:
     """Serves client requests; `tell` gets each finished LogLine, `new_id` makes request ids."""
 
@@ -60,6 +68,7 @@ class Serve:
         self,
         rules: Sequence[Rule],
         accelerate: Accelerate,
+        consequences: Consequences,
         upstream: Upstream,
         clock: Clock,
         *,
@@ -67,17 +76,18 @@ class Serve:
         new_id: Callable[[], str],
         tell: Callable[[LogLine], None],
         failed: Callable[[BaseException, str], None],
-        show_cache_status: bool,
+        show: Show,
     ) -> None:
         self._rules = rules
         self._accelerate = accelerate
+        self._consequences = consequences
         self._upstream = upstream
         self._clock = clock
         self._via = via
         self._new_id = new_id
         self._tell = tell
         self._failed = failed
-        self._show_cache_status = show_cache_status
+        self._show = show
 
     async def __call__(self, request: Request, delivery: Delivery, refused: Refusal | None = None) -> None:
         """Serve one request; `refused` is what the server already found wrong with its head."""
@@ -86,7 +96,7 @@ class Serve:
             if refused is not None:
                 raise refused
             response = await self._answer(request, line, delivery)
-            await self._deliver(response, line, delivery)
+            await self._deliver(self._signed(response, line), line, delivery)
         except (Refusal, UpstreamError) as error:
             await self._explain(error, line, delivery)
         except ClientGone:
@@ -124,11 +134,14 @@ class Serve:
             if rule is None:
                 raise Fallback(Reason.NO_RULE)
             line.rule = rule.name
-            directives = directives_of(request)
+            directives = directives_of(request, rule.ignore_client)
             if reason := reason_to_pass(request, rule, directives):
                 raise Fallback(reason)
             request = await _with_whole_body(request, rule)
-            return await self._accelerate(Asked(request, rule, host, directives, line), delivery.watch)
+            response = await self._accelerate(Asked(request, rule, host, directives, line), delivery.watch)
+            if request.method == "POST" and line.flight == "lead":
+                return await self._consequences(request, response, line, rule)
+            return response
         except _TooLong as error:
             return await self._pass(error.request, line, delivery, Reason.KEY_BODY_SIZE, rule)
         except Fallback as fallback:
@@ -149,28 +162,18 @@ class Serve:
         line.call = Call()
         delivery.watch()
         response = await self._upstream.send(request, line.request_id, line.call)
-        only_reads = rule is not None and rule.safe and request.method == "POST"  # the owner's word
-        for target in () if only_reads else changed_targets(request, response):
-            await self._forget(replace(request, method="GET", target=target, body=b""), response, line)
-        headers = answered(response.headers, line.request_id, http_date(self._clock.wall()))
-        if self._show_cache_status:
-            headers.append((cache_status.NAME, cache_status.forwarded(line.outcome, reason)))
-        return replace(response, headers=tuple(headers))
+        response = await self._consequences(request, response, line, rule)
+        line.cache_status = cache_status.forwarded(line.outcome, reason)
+        return replace(response, headers=answered(response.headers, http_date(self._clock.wall())))
 
-    async def _forget(self, request: Request, response: Response, line: LogLine) -> None:
-        """Drop the stored answer that an unsafe request may have changed (RFC 9111 §4.4)."""
-        host = normal_host(request)
-        rule = first_match(self._rules, request, host)
-        if rule is None:
-            return
-        try:
-            await self._accelerate.forget(Asked(request, rule, host, {}, replace(line)))
-        except Exception as error:  # noqa: BLE001  the request itself has succeeded
-            self._failed(error, line.request_id)
-        except BaseException:
-            if not isinstance(response.body, bytes):
-                await response.body.aclose()
-            raise
+    def _signed(self, response: Response, line: LogLine) -> Response:
+        """Return the response with the fields that are ours."""
+        ours = [(b"x-request-id", line.request_id.encode("ascii"))]
+        if self._show.cache_status and line.cache_status is not None:
+            ours.append((cache_status.NAME, line.cache_status))
+        if self._show.server_timing:
+            ours.append((server_timing.NAME, server_timing.server_timing(line, self._clock.timer())))
+        return replace(response, headers=(*response.headers, *ours))
 
     @staticmethod
     async def _deliver(response: Response, line: LogLine, delivery: Delivery) -> None:

@@ -20,7 +20,8 @@ class Told:
 async def ask(app, method, target, headers=(), body=b"") -> Told:
     """Send one request and return the whole answer; the client stays until it has it."""
     path, _, query = target.partition("?")
-    fields = [(b"host", b"site.test"), *[(name.lower().encode(), value.encode()) for name, value in headers]]
+    named = [(name.lower().encode(), value.encode()) for name, value in headers]
+    fields = named if b"host" in dict(named) else [(b"host", b"site.test"), *named]
     if body:
         fields.append((b"content-length", b"%d" % len(body)))
     scope = {

@@ -1,6 +1,6 @@
 """Stories: each file in tests/cases is a config and what happens under it, step by step.
 
-A step is one ask at a moment (`at`, seconds). `upstream` is what the upstream would answer (and in `asked` the fields that
+A step is one ask at a moment (`at`, seconds; where it is absent, at once). `upstream` is what the upstream would answer (and in `asked` the fields that
 it must have been asked with); a step without it must not reach the upstream at all. `seen` is what the upstream must have been asked, `answer` what the client gets (only the
 fields that are named are compared; null means absent), `log` what the request's line says.
 """
@@ -58,7 +58,7 @@ async def test_story(path, tmp_path):
     await proxy.open()
     async with asyncio.timeout(10):
         for number, step in enumerate(story["steps"], 1):
-            clock.advance(began + step.get("at", 0) - clock.wall())
+            clock.advance(max(0, began + step.get("at", 0) - clock.wall()))
             told = await play(proxy, upstream, step, f"step {number}: {step['ask']}")
             step["id"] = told.header("x-request-id")
     await proxy.close()

@@ -21,7 +21,7 @@ SCHEMA = ROOT / "proxy" / "config.schema.json"
 
 KEYS = "listen, workers, upstream, store, rules, default, mode, log, headers, trusted_proxies, admin"
 RULE_KEYS = (
-    "name, match, safe, key, ttl, grace, override, cookies, private_by, max_object, max_key_body, query, "
+    "name, match, safe, key, ttl, grace, override, ignore_client, cookies, private_by, max_object, max_key_body, query, "
     "prefer_stale_after, split, rollout, aliases"
 )
 UPSTREAM_KEYS = "url, engine, host, timeout, max_in_flight"
@@ -334,7 +334,6 @@ LATER: dict[str, tuple[str, str, str]] = {
     "rules[].aliases": ("aliases: {/b: candidate}", "a mapping", "leave it out"),
     "mode": ("mode: observe", "observe", "on"),
     "log.schema": ("log: {schema: ecs}", "ecs", "flat"),
-    "headers.server_timing": ("headers: {server_timing: on}", "on", "off"),
     "admin.listen": ("admin: {listen: '127.0.0.1:9000'}", "'127.0.0.1:9000'", "leave it out"),
 }
 

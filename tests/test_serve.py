@@ -19,6 +19,7 @@ from proxy.errors import (
     UpstreamReset,
     UpstreamTimeout,
 )
+from proxy.serve import Show
 
 ID = f"{1:032x}"
 SAME = {"request_id": ID, "client_ip": "192.0.2.7", "method": "GET", "bytes_in": 0}
@@ -60,7 +61,8 @@ async def test_the_line_of_a_hit() -> None:
     }  # fmt: skip
     assert here.last.cost == 2.5
     assert got.headers == (
-        (b"content-length", b"2"), (b"date", DATE.replace(b"01:46:40", b"01:46:42")), (b"age", b"60"),
+        (b"content-length", b"2"), (b"date", DATE.replace(b"01:46:40", b"01:46:42")),
+        (b"etag", b'"fr-0be6b55dd54c7a5de3377e0e"'), (b"age", b"60"),
         (b"x-request-id", f"{2:032x}".encode()), (b"cache-status", b"Frontrunner; hit; ttl=3540"),
     )  # fmt: skip
 
@@ -317,6 +319,6 @@ async def test_a_valid_request_id_is_kept_and_echoed(sent: bytes, kept: bool) ->
 
 async def test_without_cache_status() -> None:
     """The owner may keep it to himself."""
-    here = world(rules=(rule(), default_rule()), show_cache_status=False)
+    here = world(rules=(rule(), default_rule()), show=Show(cache_status=False))
     for target in ("/kept/a", "/kept/a", "/plain"):
         assert (await here.ask(asked(target))).header(b"cache-status") is None

@@ -8,6 +8,7 @@ from typing import Any
 from fakes import VIA, FakeClock, FakeDelivery, FakeEngine, LineKeeper, until
 
 from proxy.accelerate import Accelerate
+from proxy.consequences import Consequences
 from proxy.core.key import Scope
 from proxy.core.log_line import LogLine, request_fields
 from proxy.core.rules import Rule, default_rule, path_pattern
@@ -15,7 +16,8 @@ from proxy.core.types import Client, Request
 from proxy.edge import Edge
 from proxy.errors import Refusal
 from proxy.fetch import Fetch
-from proxy.serve import Serve
+from proxy.places import Places
+from proxy.serve import Serve, Show
 from proxy.store import Store
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
@@ -43,7 +45,7 @@ class World:
     store: Store = field(default_factory=lambda: Memory(2**24))
     timeouts: Timeouts = field(default_factory=Timeouts)
     clock: FakeClock = field(default_factory=FakeClock)
-    show_cache_status: bool = True
+    show: Show = field(default_factory=Show)
 
     def __post_init__(self) -> None:
         """Build the road."""
@@ -51,16 +53,15 @@ class World:
         self.tasks = Tasks(self.log.failed)
         self.flights = Flights(self.tasks)
         self.upstream = Upstream(self.engine, self.clock, self.log, VIA, host=None)
-        fetch = Fetch(self.upstream, self.store, self.timeouts, self.clock, self.log.failed)
-        self.accelerate = Accelerate(
-            fetch, self.store, self.flights,
-            {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules},
-            self.clock, failed=self.log.failed, show_cache_status=self.show_cache_status,
-        )  # fmt: skip
+        scopes = {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules}
+        places = Places(self.store, scopes, self.clock, self.log.failed)
+        fetch = Fetch(self.upstream, places, self.timeouts, self.clock)
+        self.accelerate = Accelerate(fetch, places, self.flights, self.clock)
+        consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
         ids = itertools.count(1)
         self.serve = Serve(
-            self.rules, self.accelerate, self.upstream, self.clock, via=VIA, new_id=lambda: f"{next(ids):032x}",
-            tell=self.log.request, failed=self.log.failed, show_cache_status=self.show_cache_status,
+            self.rules, self.accelerate, consequences, self.upstream, self.clock, via=VIA, new_id=lambda: f"{next(ids):032x}",
+            tell=self.log.request, failed=self.log.failed, show=self.show,
         )  # fmt: skip
 
     async def ask(

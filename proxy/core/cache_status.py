@@ -7,15 +7,21 @@ from proxy.core.types import Outcome
 
 NAME = b"cache-status"
 
-# RFC 9211 §2.2 wants the most specific word for why a request went forward.
+# RFC 9211 §2.2 wants the most specific word for why a request went forward. `request` is for an answer that was there
+# and would have done for others; `bypass` for what this cache does not look at.
 _FORWARDED_FOR: Mapping[tuple[Outcome, str], str] = {
     (Outcome.PASSTHROUGH, Reason.METHOD): "method",
-    (Outcome.PASSTHROUGH, Reason.REQUEST_NO_STORE): "request",
     (Outcome.PASSTHROUGH, Reason.VARY): "vary-miss",
+    (Outcome.PASSTHROUGH, Reason.VARIANTS): "vary-miss",
     (Outcome.MISS, Reason.REQUEST_NO_CACHE): "request",
     (Outcome.REVALIDATED, Reason.REQUEST_NO_CACHE): "request",
 }
-_FORWARDED_AS = {Outcome.EXPIRED: "stale", Outcome.REVALIDATED: "stale", Outcome.PASSTHROUGH: "bypass"}
+_FORWARDED_AS = {
+    Outcome.EXPIRED: "stale",
+    Outcome.REVALIDATED: "stale",
+    Outcome.PARTIAL: "partial",
+    Outcome.PASSTHROUGH: "bypass",
+}
 
 
 def hit(ttl: float, reason: str | None = None) -> bytes:
@@ -25,14 +31,21 @@ def hit(ttl: float, reason: str | None = None) -> bytes:
 
 
 def forwarded(
-    outcome: Outcome, reason: str | None, *, status: int | None = None, stored: bool = False, collapsed: bool = False
+    outcome: Outcome,
+    reason: str | None,
+    *,
+    status: int | None = None,
+    stored: bool = False,
+    collapsed: bool = False,
+    varied: bool = False,
 ) -> bytes:
     """Write the form of an answer from upstream; `reason` is why it was not more than that.
 
-    `status` is what the upstream answered where the client gets another.
+    `outcome` is that of the look-up where the answer was another's (`collapsed`). `status` is what the upstream
+    answered where the client gets another; `varied`: another variant was stored.
     """
-    word = _FORWARDED_FOR.get((outcome, reason or ""))
-    parts = [f"Frontrunner; fwd={word or _FORWARDED_AS.get(outcome, 'uri-miss')}"]
+    word = _FORWARDED_FOR.get((outcome, reason or "")) or _FORWARDED_AS.get(outcome)
+    parts = [f"Frontrunner; fwd={word or ('vary-miss' if varied else 'uri-miss')}"]
     if status is not None:
         parts.append(f"fwd-status={status}")
     if stored:

@@ -29,6 +29,7 @@ class Verdict:
 
 _HIT = Verdict(Act.DELIVER, Outcome.HIT)
 _STALE = Verdict(Act.REFRESH, Outcome.STALE)
+_TOLERATED = Verdict(Act.DELIVER, Outcome.STALE, Reason.REQUEST_MAX_STALE)
 _MISS = Verdict(Act.FETCH, Outcome.MISS)
 # What can be validated is; the rest is fetched anew.
 _EXPIRED = {
@@ -56,8 +57,11 @@ def judge(entry: Entry | None, now: float, asked: Directives) -> Verdict:
     if entry is None:
         return _MISS
     remains = left(entry, now)
-    if -entry.refresh < remains <= 0 and not _wants_better(entry, now, asked):
-        return _STALE
+    if remains <= 0 and not _wants_better(entry, now, asked):
+        if -entry.refresh < remains:
+            return _STALE
+        if _tolerates(entry, remains, asked):
+            return _TOLERATED
     if remains <= 0:
         return _EXPIRED[has_validator(entry.headers)]
     if asked and not _good_enough(entry, now, asked):
@@ -81,9 +85,20 @@ def _wants_better(entry: Entry, now: float, asked: Directives) -> bool:
     return "no-cache" in asked or "min-fresh" in asked or (oldest is not None and age_of(entry, now) > oldest)
 
 
-def bridges(entry: Entry, now: float) -> bool:
-    """Tell whether the entry may be served while the upstream fails (RFC 5861 §4)."""
-    return left(entry, now) > -entry.error
+def _tolerates(entry: Entry, remains: float, asked: Directives) -> bool:
+    """Apply the client's max-stale: without an argument any age will do (RFC 9111 §5.2.1.2)."""
+    if entry.strict or "max-stale" not in asked:
+        return False
+    most = seconds(asked, "max-stale") if asked["max-stale"] is not None else None
+    return most is None or -remains <= most
+
+
+def bridges(entry: Entry, now: float, asked: Directives) -> bool:
+    """Tell whether the entry may be served while the upstream fails, by its word or the client's (RFC 5861 §4)."""
+    if "no-cache" in asked:
+        return False
+    clients = 0.0 if entry.strict else seconds(asked, "stale-if-error") or 0.0
+    return left(entry, now) > -max(entry.error, clients)
 
 
 def wants_newer(asked: Directives) -> bool:

@@ -107,10 +107,7 @@ def _append_member(fields: list[tuple[bytes, bytes]], name: bytes, member: bytes
     fields.append((name, member))
 
 
-def answered(headers: Headers, request_id: str, date: bytes) -> list[tuple[bytes, bytes]]:
+def answered(headers: Headers, date: bytes) -> Headers:
     """Return the fields of an upstream's answer that go to the client, with Date where it is missing."""
-    out = [field for field in end_to_end(headers) if field[0] != b"x-request-id"]
-    if not any(name == b"date" for name, _ in out):
-        out.append((b"date", date))
-    out.append((b"x-request-id", request_id.encode("ascii")))
-    return out
+    out = tuple([field for field in end_to_end(headers) if field[0] != b"x-request-id"])
+    return out if any(name == b"date" for name, _ in out) else (*out, (b"date", date))

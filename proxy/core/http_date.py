@@ -1,4 +1,4 @@
-"""HTTP dates ⇄ seconds since 1970, strictly (RFC 9110 §5.6.7)."""
+"""HTTP dates ⇄ seconds since 1970, strictly (RFC 9110 §5.6.7) but for the case of letters (RFC 9111 §4.2)."""
 
 import re
 from calendar import timegm
@@ -13,7 +13,7 @@ _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 
 # The three forms a recipient must read; a sender only ever makes the first.
 _FORMS = tuple(
-    re.compile(form)
+    re.compile(form, re.IGNORECASE | re.ASCII)
     for form in (
         rf"{_DAY}, (?P<day>[0-9]{{2}}) (?P<month>{_MONTH}) (?P<year>[0-9]{{4}}) {_TIME} GMT",
         rf"{_LONG_DAY}, (?P<day>[0-9]{{2}})-(?P<month>{_MONTH})-(?P<year>[0-9]{{2}}) {_TIME} GMT",
@@ -42,7 +42,7 @@ def _seconds(found: re.Match[str], now: float) -> float | None:
 
 
 def _at(found: re.Match[str], year: int) -> float | None:
-    month = _MONTHS.index(found["month"]) + 1
+    month = _MONTHS.index(found["month"].capitalize()) + 1
     hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"])
     if second > 60:  # 60 is a leap second
         return None

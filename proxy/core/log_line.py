@@ -59,7 +59,8 @@ class LogLine:
     """What is known of one client request so far; durations in seconds, sizes in bytes.
 
     `began`, `first_byte` and `joined` (a flight of somebody else's) are seconds of the timer; `call` is the upstream
-    call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds.
+    call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds;
+    `cache_status` is our member of that field.
     """
 
     request_id: str
@@ -89,6 +90,7 @@ class LogLine:
     first_byte: float | None = None
     joined: float | None = None
     cost: float | None = None
+    cache_status: bytes | None = field(default=None, repr=False)
     call: Call | None = field(default=None, repr=False)
 
     def close(self, now: float) -> None:
@@ -108,9 +110,12 @@ class LogLine:
     @property
     def upstream_s(self) -> float | None:
         """Return how long this request waited for the upstream; a follower waited only since it joined."""
+        return self.waited_s(self.began + self.duration_s)
+
+    def waited_s(self, end: float) -> float | None:
+        """Return how long this request waited for the upstream until `end`, in seconds of the timer."""
         if self.call is None:
             return None
-        end = self.began + self.duration_s
         began = max(self.began, self.call.began, self.joined or self.began)
         return max(0.0, min(end, end if self.call.ended is None else self.call.ended) - began)
 

@@ -7,21 +7,19 @@ from proxy.core.rules import Rule
 from proxy.core.types import Request
 
 _PRECONDITIONS = frozenset({b"if-match", b"if-unmodified-since"})
-_VALIDATIONS = frozenset({b"if-none-match", b"if-modified-since"})
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
 
 
-def directives_of(request: Request) -> Directives:
-    """Return the client's Cache-Control; Pragma: no-cache counts where there is none (RFC 9111 §5.4)."""
+def directives_of(request: Request, ignored: frozenset[str] = frozenset()) -> Directives:
+    """Return the client's Cache-Control but for what its rule ignores.
+
+    Pragma: no-cache counts where there is none (RFC 9111 §5.4).
+    """
     value = request.header(b"cache-control")
     if value is None and b"no-cache" in (request.header(b"pragma") or b"").lower():
         value = b"no-cache"
-    return parse_cache_control(value)
-
-
-def asks_conditionally(request: Request) -> bool:
-    """Tell whether the answer may be a 304, which is of use to nobody else."""
-    return not _VALIDATIONS.isdisjoint(request.fields)
+    asked = parse_cache_control(value)
+    return {name: value for name, value in asked.items() if name not in ignored} if ignored else asked
 
 
 def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reason | None:

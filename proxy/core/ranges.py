@@ -1,11 +1,10 @@
-"""Parts of an answer: cut out of what is stored, and pieces of one representation joined (RFC 9110 §14, RFC 9111 §3.4).
+"""Parts of an answer, cut out of what is stored whole (RFC 9110 §14).
 
 A span is what a slice takes: its first byte and the one behind its last.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -13,33 +12,20 @@ from proxy.core import http_date
 from proxy.core.types import Headers, Response
 
 Span = tuple[int, int]
-Piece = tuple[int, bytes]
-"""Some bytes of a representation, and where they stand in it."""
-
 MOST_BYTES = 4096
 MOST_RANGES = 32
 MOST_STEPS_BACK = 2
 
 _HEAD_OF_BODY = 4096
 _RANGE = re.compile(rb"([0-9]{0,20})-([0-9]{0,20})")
-_CONTENT_RANGE = re.compile(rb"(?i:bytes) ([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20})")
 # Content-Digest and Content-MD5 are of the bytes in the message, which are now others (RFC 9530 §2).
-_OF_THE_BYTES_SENT = frozenset({b"content-length", b"content-range", b"content-digest", b"content-md5"})
+OF_THE_BYTES_SENT = frozenset({b"content-length", b"content-range", b"content-digest", b"content-md5"})
 # What speaks of a representation, or of how long it may be reused, says nothing about a 416.
-_OF_THE_REPRESENTATION = _OF_THE_BYTES_SENT | {
+_OF_THE_REPRESENTATION = OF_THE_BYTES_SENT | {
     b"content-type", b"content-encoding", b"content-language", b"content-location", b"content-disposition",
     b"repr-digest", b"digest", b"etag", b"last-modified", b"age", b"cache-control", b"expires", b"pragma",
     b"cdn-cache-control", b"frontrunner-cache-control", b"surrogate-control",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """Which bytes of a representation a 206 holds: from `start` up to, not including, `end`, of `size` in all."""
-
-    start: int
-    end: int
-    size: int
 
 
 def ranges(value: bytes, size: int) -> tuple[Span, ...] | None:
@@ -87,31 +73,17 @@ def cut(response: Response, range_value: bytes | None, if_range: bytes | None = 
     body = response.body
     if range_value is None or response.status != 200 or not isinstance(body, bytes):
         return response
-    spans = ranges(range_value, len(body)) if _is_current(response, if_range) else None
+    spans = ranges(range_value, len(body)) if is_current(response, if_range) else None
     if spans is None:
         return response
     if not spans:
         return _unsatisfiable(response, len(body))
     if len(spans) == 1:
-        return _single(response, body[slice(*spans[0])], spans[0], len(body))
+        return single(response, body[slice(*spans[0])], spans[0], len(body))
     return _multipart(response, body, spans)
 
 
-def cut_part(response: Response, range_value: bytes, if_range: bytes | None = None) -> Response | None:
-    """Cut one range out of a stored 206; None where it does not hold what is asked for (RFC 9111 §3.3)."""
-    body, held = response.body, content_range(response.header(b"content-range"))
-    if held is None or not isinstance(body, bytes) or len(body) != held.end - held.start:
-        return None
-    spans = ranges(range_value, held.size) if _is_current(response, if_range) else None
-    if spans is None or len(spans) != 1:
-        return None
-    start, end = spans[0]
-    if start < held.start or held.end < end:
-        return None
-    return _single(response, body[start - held.start : end - held.start], (start, end), held.size)
-
-
-def _is_current(response: Response, if_range: bytes | None) -> bool:
+def is_current(response: Response, if_range: bytes | None) -> bool:
     """Tell whether If-Range holds, which only a strong validator can make it do (RFC 9110 §13.1.5)."""
     if if_range is None:
         return True
@@ -128,8 +100,9 @@ def _is_strong(modified: bytes, date: bytes) -> bool:
     return sent is not None and changed is not None and sent - changed >= 1
 
 
-def _single(response: Response, body: bytes, span: Span, size: int) -> Response:
-    headers = (*_without(response.headers, _OF_THE_BYTES_SENT), (b"content-range", _held(span, size)), _length(body))
+def single(response: Response, body: bytes, span: Span, size: int) -> Response:
+    """Write the 206 of one span (RFC 9110 §15.3.7)."""
+    headers = (*_without(response.headers, OF_THE_BYTES_SENT), (b"content-range", _held(span, size)), _length(body))
     return replace(response, status=206, headers=headers, body=body)
 
 
@@ -144,7 +117,7 @@ def _multipart(response: Response, whole: bytes, spans: tuple[Span, ...]) -> Res
         opening + b"content-range: %b\r\n\r\n" % _held(span, len(whole)) + whole[slice(*span)] for span in spans
     ]  # fmt: skip
     body = b"\r\n".join([*parts, b"--%b--\r\n" % boundary])
-    headers = _without(response.headers, _OF_THE_BYTES_SENT | {b"content-type"})
+    headers = _without(response.headers, OF_THE_BYTES_SENT | {b"content-type"})
     kind = (b"content-type", b"multipart/byteranges; boundary=" + boundary)
     return replace(response, status=206, headers=(*headers, kind, _length(body)), body=body)
 
@@ -172,49 +145,3 @@ def _held(span: Span, size: int) -> bytes:
 
 def _length(body: bytes) -> tuple[bytes, bytes]:
     return b"content-length", b"%d" % len(body)
-
-
-def content_range(value: bytes | None) -> Partial | None:
-    """Read which bytes a 206 holds; None where it does not say so, or not of how many (RFC 9110 §14.4)."""
-    found = _CONTENT_RANGE.fullmatch(value or b"")
-    if found is None:
-        return None
-    first, last, size = (int(number) for number in found.groups())
-    return Partial(first, last + 1, size) if first <= last < size else None
-
-
-def combined(pieces: Iterable[Piece]) -> tuple[Piece, ...] | None:
-    """Join pieces of one representation where they touch; None where they contradict each other (RFC 9111 §3.4).
-
-    That all have the same strong ETag is for the caller to see to.
-    """
-    runs: list[tuple[int, bytearray]] = []
-    for start, body in sorted([piece for piece in pieces if piece[1]]):
-        if not runs or start > runs[-1][0] + len(runs[-1][1]):
-            runs.append((start, bytearray(body)))
-            continue
-        first, run = runs[-1]
-        known = run[start - first : start - first + len(body)]
-        if known != body[: len(known)]:
-            return None
-        run += body[len(known) :]
-    return tuple([(start, bytes(run)) for start, run in runs])
-
-
-def missing(pieces: Iterable[Piece], size: int) -> Span | None:
-    """Return the one span that makes combined pieces complete; None where they are."""
-    gaps: list[Span] = []
-    at = 0
-    for start, body in pieces:
-        if start > at:
-            gaps.append((at, start))
-        at = start + len(body)
-    if at < size:
-        gaps.append((at, size))
-    return (gaps[0][0], gaps[-1][1]) if gaps else None
-
-
-def asking(span: Span, size: int) -> bytes:
-    """Write the Range that asks for `span` (RFC 9110 §14.2)."""
-    start, end = span
-    return b"bytes=%d-" % start if end == size else b"bytes=%d-%d" % (start, end - 1)

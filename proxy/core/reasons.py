@@ -16,6 +16,7 @@ class Reason(StrEnum):
     CREDENTIALS = "credentials"
     REQUEST_NO_STORE = "request_no_store"
     REQUEST_NO_CACHE = "request_no_cache"
+    REQUEST_MAX_STALE = "request_max_stale"
     EVENT_STREAM = "event_stream"
     # the key cannot be made with certainty
     KEY_BODY_SIZE = "key_body_size"
@@ -32,6 +33,7 @@ class Reason(StrEnum):
     SET_COOKIE = "set_cookie"
     AUTHORIZATION = "authorization"
     VARY = "vary"
+    VARIANTS = "variants"
     TOO_LARGE = "too_large"
     INCOMPLETE = "incomplete"
     # we answered in the upstream's place, or could not

@@ -37,6 +37,7 @@ class Rule:
     refresh: float = 0.0
     error: float = 0.0
     override: frozenset[str] = frozenset()
+    ignore_client: frozenset[str] = frozenset()
     cookies: Cookies = "pass"
     private_by: tuple[bytes, ...] = ()
     max_object: int = 32 * 2**20

@@ -1,42 +1,46 @@
-"""Request × Response × Rule → may it be stored, and for how long (RFC 9111 §3, §4.2.1); all times in seconds."""
+"""Request × Response × Rule → may it be stored, and for how long (RFC 9111 §3); all times in seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from http import HTTPStatus
 
-from proxy.core import http_date
-from proxy.core.cache_control import Directives, seconds
+from proxy.core import http_date, lifetime
+from proxy.core.cache_control import Directives, fields, seconds
 from proxy.core.cache_control import parse as parse_cache_control
 from proxy.core.headers import end_to_end
+from proxy.core.partial import content_range
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
-from proxy.core.targeted import targeted
+from proxy.core.targeted import groups, targeted
 from proxy.core.types import Entry, Request, Response
-from proxy.core.validation import has_validator
+from proxy.core.validation import OURS, has_validator
 
 # What an owner's plain `ttl: 1h` is for: answers, and moves that are meant to last. Errors need a ttl of their own.
 STATUSES_OF_A_PLAIN_TTL = frozenset({200, 203, 204, 300, 301, 308})
-_NEEDS_MORE_THAN_A_WHOLE_ANSWER = frozenset({206, 304})
 _NEVER_STALE = frozenset({"must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"})
-# RFC 9110 §15.1: heuristically cacheable, of those that a whole answer can have.
-_HEURISTIC = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
-_MOST_HEURISTIC_S = 86400.0
-_ROUNDED_S = 1.0
-"""A Date has whole seconds: up to one is no age."""
 _UNREADABLE = -1
 # RFC 9111 §5.2.2.3: the statuses whose caching we know.
-_UNDERSTOOD = frozenset(status.value for status in HTTPStatus if status >= 200) - _NEEDS_MORE_THAN_A_WHOLE_ANSWER
+_UNDERSTOOD = frozenset(status.value for status in HTTPStatus if status >= 200) - {304}
 # RFC 9111 §3.5: the origin says that an answer to somebody's credentials is for all.
 _FOR_ALL = frozenset({"public", "s-maxage", "must-revalidate"})
 # RFC 9111 §3.1: never stored; the request id is each client's own.
 _NOT_STORED = frozenset(
     {b"proxy-authenticate", b"proxy-authentication-info", b"proxy-authorization", b"x-request-id", b"age"}
 )
+# An answer that may not keep these is not kept: without them its body would be read as something else.
+_NEVER_WITHHELD = frozenset({b"content-encoding", b"content-type", b"content-range", b"vary", b"cache-control"})
+_MOST_TAGGED_BYTES = 2**22
+"""Four milliseconds of hashing: nobody else is served meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Storing:
-    """The decision: a ttl, or the reason why there is none. `age` is what the upstream says of its own cache."""
+    """The decision: a ttl, or the reason why there is none.
+
+    `age` is how old the answer already is; `withheld` are the fields that must not be kept with it; `strict`: it must
+    never be served stale.
+    """
 
     ttl: float = 0.0
     age: float = 0.0
@@ -45,6 +49,8 @@ class Storing:
     refresh: float = 0.0
     error: float = 0.0
     guessed: bool = False
+    strict: bool = False
+    withheld: frozenset[bytes] = frozenset()
 
     @property
     def is_fresh(self) -> bool:
@@ -60,50 +66,71 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
     """
     aimed = targeted(response.headers)
     said = parse_cache_control(response.header(b"cache-control")) if aimed is None else aimed
+    said, withheld = _qualified(said, rule)
     vary = vary_of(response)
-    if "must-understand" in said and response.status not in _UNDERSTOOD:
-        return Storing(reason=Reason.STATUS)
-    for refusal in (
-        _refused_by_kind(response, rule),
-        _refused_by_origin(said, rule),
-        _refused_by_identity(request, said, rule),
-    ):
-        if refusal:
-            return Storing(reason=refusal)
-    if b"*" in vary:
-        return Storing(reason=Reason.VARY)
-    age = _upstream_age(response)
-    ttl = _explicit_ttl(response, said, rule, now, aimed=aimed is not None)
+    if reason := _refused(request, response, said, withheld, rule):
+        return Storing(reason=reason)
+    ttl = lifetime.named(response, said, now, ignored=rule.override, aimed=aimed is not None)
     guessed = ttl is None and rule.ttl is None and b"cookie" not in request.fields
     if guessed:  # a guess is not enough where an answer may be somebody's own
-        ttl = _heuristic_ttl(response, said, now)
+        ttl = lifetime.guessed(response, said, now)
     if ttl is None:
-        ttl = rule.ttl.get(response.status) if isinstance(rule.ttl, Mapping) else rule.ttl
+        ttl, age = _owners_ttl(response.status, rule), lifetime.upstream_age(response)
     else:
-        age = max(age + delay, _apparent_age(response, now))
+        age = lifetime.age_on_arrival(response, now, delay)
     must_ask = "no-cache" in said and "no-cache" not in rule.override
     # what never had a lifetime has none to outlive
-    refresh, error = (0.0, 0.0) if ttl is None else _grace(said, rule)
-    storing = Storing(0.0 if must_ask else ttl or 0.0, age, None, vary, refresh, error, guessed=guessed)
+    strict = ttl is None or not _NEVER_STALE.isdisjoint(said.keys() - rule.override)
+    refresh, error = (0.0, 0.0) if strict else _grace(said, rule)
+    storing = Storing(0.0 if must_ask else ttl or 0.0, age, None, vary, refresh, error, guessed, strict, withheld)
     if storing.is_fresh or _may_be_asked_about(request, response, said, named=ttl is not None):
         return storing
     return Storing(reason=Reason.NO_CACHE if must_ask else Reason.NO_TTL)
 
 
-def _refused_by_kind(response: Response, rule: Rule) -> Reason | None:
+def _qualified(said: Directives, rule: Rule) -> tuple[Directives, frozenset[bytes]]:
+    """Return what is said of the whole answer, and the fields of which more is said (RFC 9111 §5.2.2.4, §5.2.2.7).
+
+    Those are left out of what is stored, which both no-cache and private allow (RFC 9111 §3.1).
+    """
+    withheld: frozenset[bytes] = frozenset()
+    for directive in ("no-cache", "private"):
+        named = fields(said, directive)
+        if named and named.isdisjoint(_NEVER_WITHHELD):
+            said = {name: value for name, value in said.items() if name != directive}
+            withheld |= frozenset() if directive in rule.override else named
+    return said, withheld
+
+
+def _refused(
+    request: Request, response: Response, said: Directives, withheld: frozenset[bytes], rule: Rule
+) -> Reason | None:
+    """Return the first reason against storing, in the order in which they are told."""
     length = content_length(response)
-    content_type = response.header(b"content-type") or b""
-    if response.status in _NEEDS_MORE_THAN_A_WHOLE_ANSWER or not _status_is_meant(response.status, rule):
-        return Reason.STATUS
-    if response.header(b"set-cookie") is not None:
-        return Reason.SET_COOKIE
-    if content_type.lower().startswith(b"text/event-stream"):
-        return Reason.EVENT_STREAM
-    if not response.framed or length == _UNREADABLE:
-        return Reason.INCOMPLETE
-    if length is not None and length > rule.max_object:
-        return Reason.TOO_LARGE
-    return None
+    content_type = (response.header(b"content-type") or b"").lower()
+    for_all = b"authorization" in rule.private_by or not _FOR_ALL.isdisjoint(said)
+    reasons = (
+        (Reason.STATUS, "must-understand" in said and response.status not in _UNDERSTOOD),
+        (Reason.STATUS, response.status == 304 or not _status_is_meant(response.status, rule)),
+        (Reason.RANGE, not _is_whole_or_the_part(request, response)),
+        (Reason.SET_COOKIE, b"set-cookie" not in withheld and response.header(b"set-cookie") is not None),
+        (Reason.EVENT_STREAM, content_type.startswith(b"text/event-stream")),
+        (Reason.INCOMPLETE, not response.framed or length == _UNREADABLE),
+        (Reason.TOO_LARGE, length is not None and length > rule.max_object),
+        # RFC 9111 §5.2.2.3: for those who know the status, must-understand takes the place of no-store
+        (Reason.NO_STORE, "no-store" in said and "must-understand" not in said and "no-store" not in rule.override),
+        (Reason.PRIVATE, "private" in said and "private" not in rule.override),
+        (Reason.AUTHORIZATION, b"authorization" in request.fields and not for_all),
+        (Reason.VARY, b"*" in vary_of(response)),
+    )
+    return next((reason for reason, holds in reasons if holds), None)
+
+
+def _is_whole_or_the_part(request: Request, response: Response) -> bool:
+    """Tell whether it answers the whole question, or says which part of its answer it is (RFC 9111 §3.3)."""
+    if response.status != 206:
+        return b"range" not in request.fields or response.status == 200
+    return b"range" in request.fields and content_range(response.header(b"content-range")) is not None
 
 
 def content_length(response: Response) -> int | None:
@@ -117,20 +144,12 @@ def content_length(response: Response) -> int | None:
 def _status_is_meant(status: int, rule: Rule) -> bool:
     if rule.ttl is None:
         return True
-    return status in (rule.ttl if isinstance(rule.ttl, Mapping) else STATUSES_OF_A_PLAIN_TTL)
+    whole = 200 if status == 206 else status  # a part of what is meant
+    return whole in (rule.ttl if isinstance(rule.ttl, Mapping) else STATUSES_OF_A_PLAIN_TTL)
 
 
-def _refused_by_origin(said: Directives, rule: Rule) -> Reason | None:
-    for directive, reason in (("no-store", Reason.NO_STORE), ("private", Reason.PRIVATE)):
-        if directive in said and directive not in rule.override:
-            return reason
-    return None
-
-
-def _refused_by_identity(request: Request, said: Directives, rule: Rule) -> Reason | None:
-    if b"authorization" in rule.private_by or request.header(b"authorization") is None:
-        return None
-    return None if not _FOR_ALL.isdisjoint(said) else Reason.AUTHORIZATION
+def _owners_ttl(status: int, rule: Rule) -> float | None:
+    return rule.ttl.get(200 if status == 206 else status) if isinstance(rule.ttl, Mapping) else rule.ttl
 
 
 def _may_be_asked_about(request: Request, response: Response, said: Directives, *, named: bool) -> bool:
@@ -139,64 +158,18 @@ def _may_be_asked_about(request: Request, response: Response, said: Directives, 
     RFC 9111 §3 allows it where the origin says something, or by its status. A date alone cannot tell one client's
     answer from another's, so what was asked with a Cookie needs a tag, and a word of the origin.
     """
-    if response.status >= 500 or not has_validator(response.headers):
+    if response.status >= 500 or response.status == 206 or not has_validator(response.headers):
         return False
     meant = named or "no-cache" in said or "public" in said
     if b"cookie" in request.fields:
         return meant and response.header(b"etag") is not None
-    return meant or response.status in _HEURISTIC
+    return meant or response.status in lifetime.HEURISTIC
 
 
 def _grace(said: Directives, rule: Rule) -> tuple[float, float]:
-    """Return how long past its ttl an answer may be served: while refreshed, and on errors (RFC 5861).
-
-    What the origin forbids to serve stale never is (RFC 9111 §4.2.4).
-    """
-    if not _NEVER_STALE.isdisjoint(said.keys() - rule.override):
-        return 0.0, 0.0
+    """Return how long past its ttl an answer may be served: while refreshed, and on errors (RFC 5861)."""
     refresh, error = seconds(said, "stale-while-revalidate"), seconds(said, "stale-if-error")
     return rule.refresh if refresh is None else refresh, rule.error if error is None else error
-
-
-def _explicit_ttl(response: Response, said: Directives, rule: Rule, now: float, *, aimed: bool) -> float | None:
-    """Return the lifetime that the origin names, if the owner does not override it.
-
-    A field aimed at caches like us stands for Cache-Control and Expires together (RFC 9213 §2.1).
-    """
-    for directive in ("s-maxage", "max-age"):
-        if directive not in rule.override and (named := seconds(said, directive)) is not None:
-            return named
-    if not aimed and "expires" not in rule.override and (until := response.header(b"expires")) is not None:
-        return _until(until, response, now)
-    return None
-
-
-def _heuristic_ttl(response: Response, said: Directives, now: float) -> float | None:
-    """Return a tenth of the time since the last modification, at most a day (RFC 9111 §4.2.2)."""
-    modified = http_date.parse(response.header(b"last-modified") or b"", now)
-    if modified is None or (response.status not in _HEURISTIC and "public" not in said):
-        return None
-    date = http_date.parse(response.header(b"date") or b"", now) or now
-    return min(max(0.0, (date - modified) / 10), _MOST_HEURISTIC_S)
-
-
-def _until(expires: bytes, response: Response, now: float) -> float:
-    """Return Expires − Date; an invalid Expires is in the past (RFC 9111 §5.3)."""
-    date = http_date.parse(response.header(b"date") or b"", now)
-    end = http_date.parse(expires, now)
-    return 0.0 if end is None else max(0.0, end - (now if date is None else date))
-
-
-def _apparent_age(response: Response, now: float) -> float:
-    """Return how long ago the origin says that it made the response (RFC 9111 §4.2.3)."""
-    date = http_date.parse(response.header(b"date") or b"", now)
-    return 0.0 if date is None else max(0.0, now - date - _ROUNDED_S)
-
-
-def _upstream_age(response: Response) -> float:
-    """Return the first member of Age; what is not a number counts as none (RFC 9111 §5.1)."""
-    first = (response.header(b"age") or b"").partition(b",")[0].strip()
-    return float(first[:12]) if first.isdigit() else 0.0
 
 
 def vary_of(response: Response) -> tuple[bytes, ...]:
@@ -207,9 +180,12 @@ def vary_of(response: Response) -> tuple[bytes, ...]:
     return tuple(sorted({name.strip().lower() for name in value.split(b",") if name.strip()}))
 
 
-def entry_of(response: Response, body: bytes, storing: Storing, *, rule: str, now: float, cost: float) -> Entry:
-    """Make the entry of a complete response; `cost` is what the upstream took, in seconds."""
-    headers = [field for field in end_to_end(response.headers) if field[0] not in _NOT_STORED]
+def entry_of(
+    response: Response, body: bytes, storing: Storing, rule: Rule, *, now: float, cost: float, host: bytes = b""
+) -> Entry:
+    """Make the entry of a complete response; `cost` is what the upstream took, in seconds; `host` scopes its groups."""
+    left_out = _NOT_STORED | storing.withheld
+    headers = [field for field in end_to_end(response.headers) if field[0] not in left_out]
     names = {name for name, _ in headers}
     if b"date" not in names:
         headers.append((b"date", http_date.render(now)))
@@ -217,14 +193,20 @@ def entry_of(response: Response, body: bytes, storing: Storing, *, rule: str, no
         headers.append((b"content-length", b"%d" % len(body)))
     return Entry(
         status=response.status, headers=tuple(headers), body=body, stored_at=now, ttl=storing.ttl,
-        age=storing.age, cost=cost, rule=rule, refresh=storing.refresh, error=storing.error,
-        guessed=storing.guessed,
+        age=storing.age, cost=cost, rule=rule.name, refresh=storing.refresh, error=storing.error,
+        guessed=storing.guessed, strict=storing.strict, groups=groups_of(response, host),
+        tag=_tag(response, body) if rule.ttl is not None else b"",
     )  # fmt: skip
 
 
-def variants_of(vary: tuple[bytes, ...], like: Entry) -> Entry:
-    """Make the marker that stands at a key whose answers differ by the request fields in `vary`.
+def _tag(response: Response, body: bytes) -> bytes:
+    """Return a tag of ours where the origin gives nothing to ask by: the same for the same bytes."""
+    if response.status != 200 or has_validator(response.headers) or len(body) > _MOST_TAGGED_BYTES:
+        return b""
+    coding = response.header(b"content-encoding") or b""
+    return OURS % blake2b(body, key=coding[:64], digest_size=12).hexdigest().encode("ascii")
 
-    Its body is its generation: variants of an earlier one are never found again.
-    """
-    return Entry(0, (), b"%r" % like.stored_at, like.stored_at, like.ttl, like.age, rule=like.rule, vary=vary)
+
+def groups_of(response: Response, host: bytes, name: bytes = b"cache-groups") -> tuple[bytes, ...]:
+    """Return the groups that a field names, each within its origin (RFC 9875 §2)."""
+    return tuple([b"%b %b" % (host, group.encode()) for group in groups(response.header(name))])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from proxy.core.cache_control import Directives
+from proxy.core.cache_control import OF_FIELDS, Directives
 from proxy.core.structured import Item, dictionary, items
 from proxy.core.types import Headers, joined
 
@@ -14,7 +14,6 @@ MOST_GROUPS = 64
 MOST_GROUP_CHARS = 128
 
 _IN_SECONDS = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
-_OF_FIELDS = frozenset({"no-cache", "private"})
 # A value of the wrong type may forbid something, but it never permits anything.
 _PERMITTING = frozenset({"public", "immutable", "must-understand"})
 
@@ -46,7 +45,7 @@ def _argument(name: str, member: Item) -> str | None:
     value = member.value
     if name in _IN_SECONDS:
         return str(value) if type(value) is int and value >= 0 else None
-    if name in _OF_FIELDS:
+    if name in OF_FIELDS:
         return value if type(value) is str and value else None
     if type(value) in {int, Decimal} or isinstance(value, str):
         return str(value) or None

@@ -119,7 +119,8 @@ class Entry:
 
     `stored_at` is wall-clock time; `age` is how old the response already was then; `cost` is what the upstream took
     to make it. Past its `ttl` it may be served for `refresh` while a new one is fetched, and for `error` while the
-    upstream fails. `guessed`: nobody said how long it is good (RFC 9111 §4.2.2).
+    upstream fails. `guessed`: nobody said how long it is good (RFC 9111 §4.2.2). `strict`: nobody may get it past its
+    ttl. `groups` are invalidated together (RFC 9875). `tag` is an ETag of ours, where the origin gave no validator.
     """
 
     status: int
@@ -134,6 +135,9 @@ class Entry:
     refresh: float = 0.0
     error: float = 0.0
     guessed: bool = False
+    strict: bool = False
+    groups: tuple[bytes, ...] = ()
+    tag: bytes = b""
 
 
 class Outcome(StrEnum):

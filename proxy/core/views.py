@@ -1,13 +1,12 @@
 """A whole answer as one client asked for it: 304, a part of it, or its head; cut at delivery (RFC 9110 §13, §14)."""
 
-import re
 from dataclasses import replace
 
 from proxy.core import http_date
 from proxy.core.ranges import cut
 from proxy.core.types import Request, Response
+from proxy.core.validation import tags
 
-_ETAG = re.compile(rb'(?:W/)?"[^"]*+"')
 # RFC 9110 §15.4.5: a 304 tells of the choice of representation, not of the representation.
 _OF_THE_BODY = frozenset(
     {
@@ -51,4 +50,4 @@ def _knows(known: bytes, etag: bytes | None) -> bool:
     """Compare weakly: the same opaque tag, whatever its strength (RFC 9110 §8.8.3.2)."""
     if known.strip() == b"*":
         return True
-    return etag is not None and etag.removeprefix(b"W/") in [one.removeprefix(b"W/") for one in _ETAG.findall(known)]
+    return etag is not None and etag.removeprefix(b"W/") in [one.removeprefix(b"W/") for one in tags(known)]

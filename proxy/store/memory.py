@@ -15,8 +15,8 @@ _PER_NAME_BYTES = 36
 def weight(entry: Entry) -> int:
     """Return what an entry takes in memory, in bytes: body, head, key and the objects around them."""
     head = sum([len(name) + len(value) + _PER_FIELD_BYTES for name, value in entry.headers])
-    vary = sum([len(name) + _PER_NAME_BYTES for name in entry.vary])
-    return len(entry.body) + head + vary + _PER_ENTRY_BYTES
+    names = sum([len(name) + _PER_NAME_BYTES for name in (*entry.vary, *entry.groups, entry.tag)])
+    return len(entry.body) + head + names + _PER_ENTRY_BYTES
 
 
 class Memory:

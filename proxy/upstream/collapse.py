@@ -24,8 +24,9 @@ class Flight:
     """A fetch under way: its head once it is there, its chunks so far, those who read it.
 
     `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored;
-    `shared` tells that it is for others too; `confirmed` is the stored entry where the upstream only said that it is still good;
-    `unwatched`: no client waits for it; `home` is the key of its request, whatever variant it fetches;
+    `shared` tells that it is for others too; `confirmed` is the stored entry where the upstream only said that it is
+    still good; `completed`: it only gave what was missing of a stored part; `older` is one for the same place that was
+    under way already; `unwatched`: no client waits for it; `home` is the key of its request, whatever variant it fetches;
     `most_behind` is how many bytes a reader may be behind another.
     """
 
@@ -37,6 +38,8 @@ class Flight:
         self.call = Call()
         self.refused: Reason | None = None
         self.confirmed: Entry | None = None
+        self.completed = False
+        self.older: Flight | None = None
         self.shared = True
         self.unwatched = False
         self.home = b""
@@ -82,6 +85,12 @@ class Flight:
         self._disowned = True
         self.kept = self.shared = False
         self._leave_if_unwanted()
+
+    def overtake(self) -> None:
+        """Keep nothing of an older answer: this one was stored, and asked for later."""
+        if self.older is not None:
+            self.older.disown()
+            self.older.overtake()
 
     def end(self) -> None:
         """Let all know that the answer is complete."""
@@ -242,7 +251,8 @@ class Flights:
 
     def start(self, key: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
         """Run `fetch` for a new flight; others may join it while it is kept."""
-        if key not in self._flights or not self._flights[key].takes_followers:
+        flight.older = self._flights.get(key)
+        if flight.older is None or not flight.older.takes_followers:
             self._flights[key] = flight
         task = self._tasks.start(self._run(key, flight, fetch))
         task.add_done_callback(lambda _: self._landed(key, flight))

@@ -39,8 +39,8 @@ FORWARDED = {
     "§2.2: a method that cannot be answered from a store": (
         Outcome.PASSTHROUGH, Reason.METHOD, {}, b"fwd=method; detail=method",
     ),
-    "§2.2: the client wants nothing stored": (
-        Outcome.PASSTHROUGH, Reason.REQUEST_NO_STORE, {}, b"fwd=request; detail=request_no_store",
+    "§2.2: the client wants nothing stored, and nothing was looked up": (
+        Outcome.PASSTHROUGH, Reason.REQUEST_NO_STORE, {}, b"fwd=bypass; detail=request_no_store",
     ),
     "§2.2: something fresh was there, the client wants a new one": (
         Outcome.MISS, Reason.REQUEST_NO_CACHE, STORED, b"fwd=request; stored; detail=request_no_cache",

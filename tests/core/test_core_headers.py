@@ -191,16 +191,16 @@ def test_every_field_of_the_client_goes_up_in_its_order(headers):
 
 
 ANSWERED = {
-    "what we add": ((), [*fields(f"date: {DATE.decode()}"), *ADDED]),
-    "RFC 9110 §6.6.1: the origin's Date stays": (fields("date: x"), [*fields("date: x"), *ADDED]),
+    "what we add": ((), fields(f"date: {DATE.decode()}")),
+    "RFC 9110 §6.6.1: the origin's Date stays": (fields("date: x"), fields("date: x")),
     "§7.6.1: hop-by-hop fields do not go on": (
         fields("connection: a", "a: 1", "date: x", "set-cookie: a", "set-cookie: b"),
-        [*fields("date: x", "set-cookie: a", "set-cookie: b"), *ADDED],
+        fields("date: x", "set-cookie: a", "set-cookie: b"),
     ),
-    "the id of our request": (fields("x-request-id: a", "date: x"), [*fields("date: x"), *ADDED]),
+    "an id that is not of our request": (fields("x-request-id: a", "date: x"), fields("date: x")),
 }
 
 
 @pytest.mark.parametrize(("headers", "go_down"), ANSWERED.values(), ids=ANSWERED)
 def test_answered(headers, go_down):
-    assert answered(headers, ID, DATE) == go_down
+    assert answered(headers, DATE) == go_down

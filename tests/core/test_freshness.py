@@ -14,8 +14,8 @@ from proxy.core.types import Entry, Outcome
 AT = 1_000_000.0
 
 
-def entry(ttl: float = 60.0, age: float = 0.0) -> Entry:
-    return Entry(200, (), b"", stored_at=AT, ttl=ttl, age=age)
+def entry(ttl: float = 60.0, age: float = 0.0, **more) -> Entry:
+    return Entry(200, (), b"", stored_at=AT, ttl=ttl, age=age, **more)
 
 
 AGES = {
@@ -35,6 +35,7 @@ def test_age_and_what_is_left(stored, later, age, remains):
 HIT = (Act.DELIVER, Outcome.HIT, None)
 MISS = (Act.FETCH, Outcome.MISS, None)
 EXPIRED = (Act.FETCH, Outcome.EXPIRED, None)
+TOLERATED = (Act.DELIVER, Outcome.STALE, Reason.REQUEST_MAX_STALE)
 ASKED_FOR_NEW = (Act.FETCH, Outcome.MISS, Reason.REQUEST_NO_CACHE)
 
 VERDICTS = {
@@ -48,7 +49,12 @@ VERDICTS = {
     "§5.2.1.1: max-age=0 takes only what is of this moment": (entry(), 0.1, b"max-age=0", ASKED_FOR_NEW),
     "§5.2.1.1: a max-age that makes no sense is 0": (entry(), 0.1, b"max-age=soon", ASKED_FOR_NEW),
     "§5.2.1.1: a large max-age makes nothing fresh": (entry(), 61, b"max-age=999", EXPIRED),
-    "§5.2.1.2: what is stale is not delivered, though the client would take it": (entry(), 61, b"max-stale", EXPIRED),
+    "§5.2.1.2: the client takes what is stale": (entry(), 9999, b"max-stale", TOLERATED),
+    "§5.2.1.2: for as long as it says": (entry(), 70, b"max-stale=10", TOLERATED),
+    "§5.2.1.2: no longer": (entry(), 70.5, b"max-stale=10", EXPIRED),
+    "§5.2.1.2: what makes no sense is nothing": (entry(), 61, b"max-stale=x", EXPIRED),
+    "§5.2.1.2: never older than it wants": (entry(), 61, b"max-stale, max-age=60", EXPIRED),
+    "§4.2.4: never what must not be stale": (entry(strict=True), 61, b"max-stale", EXPIRED),
     "§5.2.1.3: fresh for as long as the client wants": (entry(), 50, b"min-fresh=10", HIT),
     "§5.2.1.3: not fresh for long enough": (entry(), 50.5, b"min-fresh=10", ASKED_FOR_NEW),
     "§5.2.1.4: no-cache wants a new answer": (entry(), 0, b"no-cache", ASKED_FOR_NEW),
@@ -125,5 +131,9 @@ def test_grace_and_validation(stored, later, asked, verdict):
 
 
 def test_how_long_an_answer_bridges_a_failure():
-    """RFC 5861 §4."""
-    assert [bridges(GRACEFUL, AT + later) for later in (0, 159, 160, 161)] == [True, True, False, False]
+    """RFC 5861 §4: by the origin's or owner's word, or by the client's."""
+    assert [bridges(GRACEFUL, AT + later, {}) for later in (0, 159, 160, 161)] == [True, True, False, False]
+    for_long = parse(b"stale-if-error=999")
+    assert bridges(GRACEFUL, AT + 161, for_long)
+    assert not bridges(entry(strict=True), AT + 61, for_long)
+    assert not bridges(GRACEFUL, AT + 61, parse(b"no-cache, stale-if-error=999"))

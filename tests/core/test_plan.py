@@ -6,7 +6,7 @@ import pytest
 
 from proxy.core.cache_control import NONE, parse
 from proxy.core.normalize.sort_params import SortParams
-from proxy.core.plan import asks_conditionally, directives_of, reason_to_pass
+from proxy.core.plan import directives_of, reason_to_pass
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, path_pattern
 from proxy.core.types import Request
@@ -97,16 +97,3 @@ def test_reason_to_pass(request_, rule, reason):
 
 def test_the_directives_are_those_handed_in():
     assert reason_to_pass(get(), ORIGIN, parse(b"no-store")) is Reason.REQUEST_NO_STORE
-
-
-@pytest.mark.parametrize(
-    ("headers", "conditionally"),
-    [
-        ((), False),
-        (((b"accept", b"*/*"),), False),
-        (((b"if-none-match", b'"a"'),), True),
-        (((b"accept", b"*/*"), (b"if-modified-since", b"x")), True),
-    ],
-)
-def test_whose_answer_may_be_a_304(headers, conditionally):
-    assert asks_conditionally(Request("GET", b"/", headers)) is conditionally

@@ -1,24 +1,17 @@
-"""Parts of an answer (RFC 9110 §14) and pieces joined (RFC 9111 §3.4)."""
+"""Parts of an answer (RFC 9110 §14)."""
 
 from email.parser import BytesParser
 from email.policy import HTTP
-from itertools import pairwise
-from time import process_time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.partial import content_range, cut_part
 from proxy.core.ranges import (
     MOST_BYTES,
     MOST_RANGES,
-    Partial,
-    asking,
-    combined,
-    content_range,
     cut,
-    cut_part,
-    missing,
     ranges,
 )
 from proxy.core.types import Response
@@ -289,153 +282,3 @@ def test_reading_never_raises_and_spans_lie_inside(value, size):
     for start, end in ranges(value, size) or ():
         assert 0 <= start < end <= size
     assert content_range(value) is None
-
-
-CONTENT_RANGES = {
-    "§14.4: a part": (b"bytes 4-9/10", Partial(4, 10, 10)),
-    "the whole": (b"bytes 0-9/10", Partial(0, 10, 10)),
-    "one byte": (b"bytes 0-0/1", Partial(0, 1, 1)),
-    "§14.1: a unit has no case": (b"Bytes 0-0/1", Partial(0, 1, 1)),
-    "none": (None, None),
-    "an empty one": (b"", None),
-    "of how many is not known": (b"bytes 4-9/*", None),
-    "§14.4: unsatisfied": (b"bytes */10", None),
-    "§14.4: last before first": (b"bytes 5-4/10", None),
-    "§14.4: last beyond the end": (b"bytes 5-10/10", None),
-    "another unit": (b"lines 0-0/1", None),
-    "an equals sign": (b"bytes=0-0/1", None),
-    "two spaces": (b"bytes  0-0/1", None),
-    "something behind": (b"bytes 0-0/1 ", None),
-    "two of them": (b"bytes 0-0/2, bytes 1-1/2", None),
-    "very many digits": (b"bytes 0-0/" + b"9" * 5000, None),
-}
-
-
-@pytest.mark.parametrize(("value", "held"), CONTENT_RANGES.values(), ids=CONTENT_RANGES)
-def test_content_range(value, held):
-    assert content_range(value) == held
-
-
-def stored_part(held: bytes = b"bytes 2-6/10", body: bytes = b"23456") -> Response:
-    return answer((b"content-range", held), (b"etag", b'"a"'), status=206, body=body)
-
-
-FROM_A_PART = {
-    "the same part": (b"bytes=2-6", b"bytes 2-6/10", b"23456"),
-    "some of it": (b"bytes=3-4", b"bytes 3-4/10", b"34"),
-    "more than it": (b"bytes=2-7", None, None),
-    "from before it": (b"bytes=1-3", None, None),
-    "to the end": (b"bytes=3-", None, None),
-    "a suffix that it does not reach": (b"bytes=-5", None, None),
-    "two ranges": (b"bytes=2-2,4-4", None, None),
-    "nothing of the whole": (b"bytes=10-", None, None),
-    "malformed": (b"bytes=x", None, None),
-}
-
-
-@pytest.mark.parametrize(("value", "held", "body"), FROM_A_PART.values(), ids=FROM_A_PART)
-def test_cut_out_of_a_part(value, held, body):
-    """RFC 9111 §3.3: a part may be reused for what it holds."""
-    part = cut_part(stored_part(), value)
-    if body is None:
-        assert part is None
-    else:
-        assert (part.status, part.body) == (206, body)
-        assert part.headers[2:] == ((b"content-range", held), (b"content-length", b"%d" % len(body)))
-
-
-def test_cut_out_of_the_last_part():
-    last = stored_part(b"bytes 5-9/10", b"56789")
-    assert cut_part(last, b"bytes=-5").body == b"56789"
-    assert cut_part(last, b"bytes=6-").body == b"6789"
-
-
-def test_a_part_that_is_not_what_it_says_is_not_used():
-    assert cut_part(stored_part(b"bytes 2-7/10"), b"bytes=2-2") is None
-    assert cut_part(stored_part(b"bytes 2-6/*"), b"bytes=2-2") is None
-
-
-def test_a_part_and_if_range():
-    assert cut_part(stored_part(), b"bytes=2-2", b'"a"').body == b"2"
-    assert cut_part(stored_part(), b"bytes=2-2", b'"b"') is None
-
-
-COMBINED = {
-    "none": ((), ()),
-    "one": (((3, b"abc"),), ((3, b"abc"),)),
-    "an empty one": (((3, b""), (0, b"a")), ((0, b"a"),)),
-    "two that touch": (((0, b"ab"), (2, b"cd")), ((0, b"abcd"),)),
-    "in another order": (((2, b"cd"), (0, b"ab")), ((0, b"abcd"),)),
-    "two that overlap": (((0, b"abc"), (1, b"bcd")), ((0, b"abcd"),)),
-    "one within another": (((0, b"abcd"), (1, b"bc")), ((0, b"abcd"),)),
-    "the same twice": (((0, b"ab"), (0, b"ab")), ((0, b"ab"),)),
-    "a gap stays": (((0, b"ab"), (3, b"de")), ((0, b"ab"), (3, b"de"))),
-    "a gap is closed": (((0, b"ab"), (3, b"de"), (2, b"c")), ((0, b"abcde"),)),
-    "two that contradict each other": (((0, b"abc"), (1, b"xc")), None),
-    "one within that contradicts": (((0, b"abcd"), (1, b"x")), None),
-}
-
-
-@pytest.mark.parametrize(("pieces", "joined"), COMBINED.values(), ids=COMBINED)
-def test_combined(pieces, joined):
-    """RFC 9111 §3.4."""
-    assert combined(pieces) == joined
-
-
-MISSING = {
-    "all": ((), 10, (0, 10)),
-    "nothing of nothing": ((), 0, None),
-    "nothing": (((0, BODY),), 10, None),
-    "the end": (((0, b"01234"),), 10, (5, 10)),
-    "the beginning": (((5, b"56789"),), 10, (0, 5)),
-    "the middle": (((0, b"012"), (7, b"789")), 10, (3, 7)),
-    "both sides: one span asks for all": (((4, b"45"),), 10, (0, 10)),
-    "two gaps: one span asks for both": (((0, b"0"), (2, b"2"), (4, b"456789")), 10, (1, 4)),
-}
-
-
-@pytest.mark.parametrize(("pieces", "size", "span"), MISSING.values(), ids=MISSING)
-def test_missing(pieces, size, span):
-    assert missing(pieces, size) == span
-
-
-def test_asking():
-    """The suite wants `bytes=5-` for the rest (partial-store-partial-complete)."""
-    assert asking((5, 10), 10) == b"bytes=5-"
-    assert asking((0, 10), 10) == b"bytes=0-"
-    assert asking((3, 7), 10) == b"bytes=3-6"
-
-
-@given(st.binary(min_size=1, max_size=50), st.lists(st.tuples(positions, positions), max_size=8))
-def test_pieces_and_what_is_missing_make_the_whole(body, cuts):
-    joined = combined((min(pair), body[min(pair) : max(pair)]) for pair in cuts)
-    for start, piece in joined:
-        assert body[start : start + len(piece)] == piece
-    for (start, piece), (following, _) in pairwise(joined):
-        assert start + len(piece) < following
-    span = missing(joined, len(body))
-    if span:
-        assert ranges(asking(span, len(body)), len(body)) == (span,)
-        joined = combined([*joined, (span[0], body[slice(*span)])])
-    assert joined == ((0, body),)
-
-
-@given(st.binary(min_size=2, max_size=50), st.data())
-def test_pieces_of_two_representations_are_never_joined_over_a_difference(body, data):
-    at = data.draw(st.integers(0, len(body) - 1))
-    other = data.draw(st.binary(min_size=1, max_size=1))
-    assume(other != body[at : at + 1])
-    assert combined([(0, body), (at, other)]) is None
-
-
-@pytest.mark.timeout(10)
-def test_no_range_takes_long():
-    values = [b"bytes=" + b"," * 2**16, b"bytes=" + b"0-0," * 2**14, b"bytes=" + b"9" * 2**16, b" " * 2**16]
-
-    def seconds() -> float:
-        began = process_time()
-        for value in values:
-            ranges(value, 10)
-        return process_time() - began
-
-    assert any(seconds() < 1.0 for _ in range(3))

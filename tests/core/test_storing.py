@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proxy.core import http_date
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, path_pattern
-from proxy.core.storing import Storing, decide, entry_of, variants_of, vary_of
+from proxy.core.storing import Storing, decide, entry_of, groups_of, vary_of
 from proxy.core.types import Entry, Request, Response
 
 NOW = 784111777.0
@@ -40,10 +40,16 @@ REFUSED = {
     "§3: without explicit freshness": (response(), RULE, Reason.NO_TTL),
     "§3: no-store": (control("no-store, max-age=60"), RULE, Reason.NO_STORE),
     "§3: private": (control("private, max-age=60"), RULE, Reason.PRIVATE),
-    "§5.2.2.7: private for some fields is private": (control('private="a", max-age=60'), RULE, Reason.PRIVATE),
+    "§5.2.2.7: private for what an answer cannot do without": (
+        control('private="Content-Type", max-age=60'), RULE, Reason.PRIVATE,
+    ),
+    "§5.2.2.7: private for some fields, and for all": (control('private="a", private, max-age=60'), RULE, Reason.PRIVATE),
+    "§5.2.2.7: private for no field is for all": (control('private="", max-age=60'), RULE, Reason.PRIVATE),
     "§5.2.2.4: no-cache, since nothing is revalidated": (control("no-cache, max-age=60"), RULE, Reason.NO_CACHE),
-    "§5.2.2.4: no-cache for some fields is no-cache": (control('no-cache="a", max-age=60'), RULE, Reason.NO_CACHE),
-    "§3.3: a partial answer": (control(MAX_AGE, status=206), RULE, Reason.STATUS),
+    "§5.2.2.4: no-cache for what an answer cannot do without": (
+        control('no-cache="vary", max-age=60'), RULE, Reason.NO_CACHE,
+    ),
+    "§3.3: a partial answer to a whole question": (control(MAX_AGE, status=206), RULE, Reason.RANGE),
     "§3: a 304": (control(MAX_AGE, status=304), RULE, Reason.STATUS),
     "§5.2.2.3: must-understand with a status that nobody knows": (
         control("must-understand, max-age=60", status=599), RULE, Reason.STATUS,
@@ -102,6 +108,12 @@ STORED = {
     "§3: an error with explicit freshness": (control(MAX_AGE, status=500), RULE, 60, 0),
     "§3: a status that nobody knows, with explicit freshness": (control(MAX_AGE, status=299), RULE, 60, 0),
     "§5.2.2.3: must-understand with a status that is understood": (control("must-understand, max-age=60"), RULE, 60, 0),
+    "§5.2.2.3: must-understand in the place of no-store": (
+        control("must-understand, no-store, max-age=60"),
+        RULE,
+        60,
+        0,
+    ),
     "§5.2.2.9: public changes nothing here": (control("public, max-age=60"), RULE, 60, 0),
     "an owner's ttl": (response(), HOUR, 3600, 0),
     "an owner's ttl for an answer that was old": (response(("age", "600")), HOUR, 3600, 600),
@@ -122,7 +134,79 @@ STORED = {
 
 @pytest.mark.parametrize(("answer", "rule", "ttl", "age"), STORED.values(), ids=STORED)
 def test_what_is_stored(answer, rule, ttl, age):
-    assert decided(answer, rule) == Storing(ttl, age)
+    strict = "s-maxage" in (answer.header(b"cache-control") or b"").decode()
+    assert decided(answer, rule) == Storing(ttl, age, strict=strict)
+
+
+WITHHELD = {
+    "§5.2.2.7: private for some fields": ('private="X-A, x-b", max-age=60', RULE, {b"x-a", b"x-b"}),
+    "§5.2: in the form of a token": ("private=x-a, max-age=60", RULE, {b"x-a"}),
+    "§5.2.2.4: no-cache for some fields": ('no-cache="x-a", max-age=60', RULE, {b"x-a"}),
+    "both": ('no-cache="x-a", private="x-b", no-cache="x-c", max-age=60', RULE, {b"x-a", b"x-b", b"x-c"}),
+    "unless the owner overrides it": ('private="x-a"', override("private"), set()),
+    "a cookie that is for one client only": ('no-cache="Set-Cookie", max-age=60', RULE, {b"set-cookie"}),
+}
+
+
+@pytest.mark.parametrize(("said", "rule", "withheld"), WITHHELD.values(), ids=WITHHELD)
+def test_fields_that_are_not_stored_with_the_rest(said, rule, withheld):
+    """RFC 9111 §3.1."""
+    answer = control(
+        said, ("x-a", "1"), ("x-b", "2"), ("x-c", "3"), *[("set-cookie", "a=1")] * (b"set-cookie" in withheld)
+    )
+    found = decided(answer, rule)
+    assert (found.reason, found.withheld) == (None, withheld)
+    kept = {name for name, _ in entry_of(answer, b"", found, rule, now=NOW, cost=0.0).headers}
+    assert kept.isdisjoint(withheld)
+    assert {b"x-a", b"x-b", b"x-c"} - withheld <= kept
+
+
+PARTS = {
+    "RFC 9111 §3.3: a part that says which it is": ("bytes 0-4/10", RULE, None),
+    "one that does not say of how much": ("bytes 0-4/*", RULE, Reason.RANGE),
+    "one in another unit": ("lines 0-4/10", RULE, Reason.RANGE),
+    "under an owner's ttl for whole answers": ("bytes 0-4/10", BY_STATUS, None),
+    "under an owner's ttl for none": ("bytes 0-4/10", replace(RULE, ttl={404: 3600.0}), Reason.STATUS),
+}
+
+
+@pytest.mark.parametrize(("held", "rule", "reason"), PARTS.values(), ids=PARTS)
+def test_a_part_is_stored_for_who_asked_for_one(held, rule, reason):
+    answer = control(MAX_AGE, ("content-range", held), status=206)
+    assert decided(answer, rule, (b"range", b"bytes=0-4")).reason == reason
+
+
+@pytest.mark.parametrize(("status", "reason"), [(200, None), (404, Reason.RANGE), (416, Reason.RANGE)])
+def test_what_a_range_led_to_is_not_the_answer_to_the_whole_question(status, reason):
+    """RFC 9110 §14.2: an origin may ignore Range; any other answer may be about the range."""
+    assert decided(control(MAX_AGE, status=status), RULE, (b"range", b"bytes=0-4")).reason == reason
+
+
+TAGGED = {
+    "an owner's ttl, nothing to ask by": (response(), HOUR, True),
+    "the origin has a tag": (response(("etag", '"a"')), HOUR, False),
+    "the origin has a date": (response(("last-modified", DATE.decode())), HOUR, False),
+    "the origin's own word": (control(MAX_AGE), RULE, False),
+    "an error": (response(status=404), BY_STATUS, False),
+}
+
+
+@pytest.mark.parametrize(("answer", "rule", "ours"), TAGGED.values(), ids=TAGGED)
+def test_a_tag_of_ours_where_the_origin_gives_nothing_to_ask_by(answer, rule, ours):
+    tags = [entry_of(answer, body, decided(answer, rule), rule, now=NOW, cost=0.0).tag for body in (b"a", b"a", b"b")]
+    assert (tags[0] == tags[1] and tags[0] != tags[2] and tags[0].startswith(b'"fr-')) if ours else not any(tags)
+
+
+def test_a_large_answer_has_no_tag_of_ours():
+    assert entry_of(response(), bytes(2**22 + 1), Storing(60.0), HOUR, now=NOW, cost=0.0).tag == b""
+
+
+def test_groups_are_those_of_one_origin():
+    """RFC 9875 §2."""
+    grouped = response(("cache-groups", '"a", "b c"'))
+    entry = entry_of(grouped, b"", Storing(60.0), RULE, now=NOW, cost=0.0, host=b"site.test")
+    assert entry.groups == (b"site.test a", b"site.test b c")
+    assert groups_of(response(("cache-groups", "a")), b"site.test") == ()
 
 
 AUTHORIZATION = (b"authorization", b"Bearer a")
@@ -155,7 +239,7 @@ def test_vary(answer, names):
 
 
 def stored(answer: Response, body: bytes = b"body") -> Entry:
-    return entry_of(answer, body, Storing(60.0, 5.0), rule="r", now=NOW, cost=0.0)
+    return entry_of(answer, body, Storing(60.0, 5.0), RULE, now=NOW, cost=0.0)
 
 
 LENGTH, DATED = (b"content-length", b"4"), (b"date", DATE)
@@ -185,16 +269,9 @@ def test_the_fields_of_an_entry(answer, headers):
 
 
 def test_an_entry():
-    entry = entry_of(response(status=203), b"body", Storing(60.0, 0.0, vary=(b"a",)), rule="r", now=NOW, cost=41.5)
+    entry = entry_of(response(status=203), b"body", Storing(60.0, 0.0, vary=(b"a",)), RULE, now=NOW, cost=41.5)
     assert (entry.status, entry.body, entry.stored_at, entry.ttl) == (203, b"body", NOW, 60.0)
     assert (entry.cost, entry.rule, entry.vary) == (41.5, "r", ())
-
-
-def test_the_marker_of_variants_lives_as_long_as_they_do():
-    entry = stored(response())
-    assert variants_of((b"a", b"b"), entry) == Entry(
-        0, (), b"784111777.0", entry.stored_at, entry.ttl, entry.age, rule="r", vary=(b"a", b"b")
-    )
 
 
 names = st.sampled_from(["cache-control", "expires", "date", "age", "vary", "content-length", "content-type"])
@@ -280,9 +357,9 @@ def test_the_date_tells_how_old_an_answer_is():
 def test_what_is_not_fresh_is_stored_if_the_origin_can_be_asked_about_it():
     """RFC 9111 §4.3."""
     tagged = ("etag", '"a"')
-    assert decided(response(tagged), RULE) == Storing(0.0, 0.0, guessed=True)
+    assert decided(response(tagged), RULE) == Storing(0.0, 0.0, guessed=True, strict=True)
     assert not decided(response(tagged), RULE).is_fresh
-    assert decided(control("no-cache", tagged), HOUR) == Storing(0.0, 0.0)
+    assert decided(control("no-cache", tagged), HOUR) == Storing(0.0, 0.0, strict=True)
     assert decided(control("no-cache"), HOUR).reason is Reason.NO_CACHE
 
 

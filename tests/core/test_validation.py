@@ -3,7 +3,15 @@
 import pytest
 
 from proxy.core.types import Entry, Request, Response
-from proxy.core.validation import confirms, freshened, has_validator, unconditional, validating
+from proxy.core.validation import (
+    agrees,
+    asks_conditionally,
+    confirms,
+    freshened,
+    has_validator,
+    unconditional,
+    validating,
+)
 
 ETAG, MODIFIED = (b"etag", b'"a"'), (b"last-modified", b"Wed, 01 Jan 2020 00:00:00 GMT")
 HOST = (b"host", b"a")
@@ -75,3 +83,55 @@ def test_a_304_replaces_the_fields_that_it_names_and_not_what_describes_the_byte
     assert fresh.headers == (
         ETAG, (b"content-length", b"5"), (b"content-encoding", b"gzip"), (b"x-b", b"1"), (b"x-a", b"2"), (b"x-a", b"3"),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("headers", "conditionally"),
+    [
+        ((), False),
+        (((b"accept", b"*/*"),), False),
+        (((b"if-none-match", b'"a"'),), True),
+        (((b"if-none-match", b"*"),), True),
+        (((b"if-none-match", b'W/"fr-0be6b55dd54c7a5de3377e0e"'),), False),
+        (((b"if-none-match", b'"fr-0be6b55dd54c7a5de3377e0e", "a"'),), True),
+        (((b"accept", b"*/*"), (b"if-modified-since", b"x")), True),
+    ],
+)
+def test_whose_answer_may_be_a_304(headers, conditionally):
+    """The origin knows no tag of ours."""
+    assert asks_conditionally(Request("GET", b"/", headers)) is conditionally
+
+
+HEADS = {
+    "§4.3.5: the same tag": ({b"etag": b'"a"'}, 200, True),
+    "§4.3.5: another tag": ({b"etag": b'"b"'}, 200, False),
+    "§4.3.5: the same length": ({b"content-length": b"4"}, 200, True),
+    "§4.3.5: another length": ({b"etag": b'"a"', b"content-length": b"5"}, 200, False),
+    "§4.3.5: nothing to compare": ({}, 200, True),
+    "another status": ({b"etag": b'"a"'}, 404, False),
+}
+
+
+@pytest.mark.parametrize(("told", "status", "agreed"), HEADS.values(), ids=HEADS)
+def test_whether_a_head_is_about_what_is_stored(told, status, agreed):
+    stored = Entry(200, ((b"etag", b'"a"'), (b"content-length", b"4")), b"body", 0.0, 60.0)
+    assert agrees(stored, Response(status, tuple(told.items()))) is agreed
+
+
+FIELDS_OF_A_304 = {
+    "a weak tag stays weak": (((b"etag", b'W/"a"'),), ((b"etag", b'"a"'),), ((b"etag", b'W/"a"'),)),
+    "a strong tag becomes weak": (((b"etag", b'"a"'),), ((b"etag", b'W/"a"'),), ((b"etag", b'W/"a"'),)),
+    "a Vary that says less counts for nothing": (((b"vary", b"a, B"),), ((b"vary", b"A"),), ((b"vary", b"a, B"),)),
+    "one that says more is told beside it": (
+        ((b"vary", b"a"),), ((b"vary", b"a, b"),), ((b"vary", b"a"), (b"vary", b"a, b")),
+    ),
+    "and told once": (
+        ((b"vary", b"a"), (b"vary", b"a, b")), ((b"vary", b"b"),), ((b"vary", b"a"), (b"vary", b"a, b")),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("stored", "brought", "now"), FIELDS_OF_A_304.values(), ids=FIELDS_OF_A_304)
+def test_what_a_304_cannot_take_away(stored, brought, now):
+    """Apache and Datasette leave Accept-Encoding out of the Vary of their 304, nginx the W/ out of its tag."""
+    assert freshened(entry(*stored), Response(304, brought)).headers == now

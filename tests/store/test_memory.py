@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.core.storing import Storing, entry_of, variants_of
+from proxy.core.rules import default_rule
+from proxy.core.storing import Storing, entry_of
 from proxy.core.types import Entry, Response
+from proxy.core.variants import marker_for
 from proxy.store.memory import Memory, weight
 
 NUMBER = 2000
@@ -26,12 +28,14 @@ def head(number: int) -> tuple[tuple[bytes, bytes], ...]:
 
 def answer(number: int) -> Entry:
     storing = Storing(3600.0 + number, float(number))
-    return entry_of(Response(200, head(number)), os.urandom(1024), storing, rule="r", now=1e9 + number, cost=number / 7)
+    return entry_of(
+        Response(200, head(number)), os.urandom(1024), storing, default_rule(), now=1e9 + number, cost=number / 7
+    )
 
 
 def marker(number: int) -> Entry:
     vary = b"accept,accept-encoding,accept-language,x-tenant,x-%d" % number
-    return variants_of(tuple(vary.split(b",")), Entry(200, (), b"", 1e9 + number, number / 7, number / 3, rule="r"))
+    return marker_for(tuple(vary.split(b",")), Entry(200, (), b"", 1e9 + number, number / 7, number / 3, rule="r"))
 
 
 def real_bytes(made: Callable[[int], Entry]) -> tuple[int, int]:

@@ -1,0 +1,171 @@
+"""What an answer that came past the store means for what is in it: forgotten, freshened, or kept for a GET.
+
+An unsafe request that succeeded makes us forget (RFC 9111 §4.4, RFC 9875); a HEAD tells whether the stored GET is still
+good (RFC 9111 §4.3.5); a POST may bring what a GET would get (RFC 9110 §9.3.3).
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from proxy.clock import Clock
+from proxy.core.invalidation import changed_targets, is_its_own_location
+from proxy.core.key import normal_host
+from proxy.core.log_line import LogLine
+from proxy.core.plan import reason_to_pass
+from proxy.core.rules import Rule, first_match
+from proxy.core.storing import content_length, decide, entry_of, groups_of
+from proxy.core.types import SAFE_METHODS, Request, Response, Stream
+from proxy.core.validation import agrees, asks_conditionally, freshened
+from proxy.errors import Fallback
+from proxy.places import Asked, Places
+from proxy.upstream.collapse import Flights
+
+_GROUPS = b"cache-group-invalidation"
+
+
+class Consequences:
+    """Draws them; none can fail or delay the answer for longer than the store takes."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        places: Places,
+        flights: Flights,
+        clock: Clock,
+        failed: Callable[[BaseException, str], None],
+    ) -> None:
+        self._rules = rules
+        self._places = places
+        self._flights = flights
+        self._clock = clock
+        self._failed = failed
+
+    async def __call__(self, request: Request, response: Response, line: LogLine, rule: Rule | None) -> Response:
+        """Return the response, with a body that is kept on its way where a GET may be answered from it."""
+        try:
+            if request.method == "HEAD":
+                await self._hear(request, response, line)
+            elif request.method == "POST" and rule is not None and rule.safe:  # the owner's word: it only reads
+                return await self._kept_for_get(request, response, line)
+            elif request.method not in SAFE_METHODS:
+                await self._forget(request, response, line)
+                return await self._kept_for_get(request, response, line)
+        except Exception as error:  # noqa: BLE001  the request itself has succeeded
+            self._failed(error, line.request_id)
+        except BaseException:
+            if not isinstance(response.body, bytes):
+                await response.body.aclose()
+            raise
+        return response
+
+    def _asked(self, request: Request, line: LogLine) -> Asked | None:
+        """Return the request for what is stored, in a line of its own; None where nothing can be."""
+        host = normal_host(request)
+        rule = first_match(self._rules, request, host)
+        if rule is None or reason_to_pass(request, rule, {}):
+            return None
+        return Asked(request, rule, host, {}, replace(line))
+
+    async def _forget(self, request: Request, response: Response, line: LogLine) -> None:
+        """Drop what an unsafe request may have changed, and disown what is being fetched of it."""
+        targets = changed_targets(request, response)
+        if targets:
+            self._places.invalidate(groups_of(response, normal_host(request), _GROUPS))
+        for target in targets:
+            changed = replace(request, method="GET", target=target, body=b"")
+            host = normal_host(changed)
+            rule = first_match(self._rules, changed, host)
+            if rule is not None:
+                await self._forget_one(Asked(changed, rule, host, {}, replace(line)))
+
+    async def _forget_one(self, asked: Asked) -> None:
+        try:
+            found = await self._places.find(asked)
+        except Fallback:
+            return  # what has no key has no entry
+        for home in {found.key, found.home}:
+            self._flights.disown(home)
+        await self._places.forget(found, asked)
+
+    async def _hear(self, request: Request, response: Response, line: LogLine) -> None:
+        """Freshen the stored answer to a GET, or drop it, as the answer to a HEAD says (RFC 9111 §4.3.5)."""
+        asked = self._asked(replace(request, method="GET"), line)
+        if asked is None or asks_conditionally(request) or response.status == 304 or response.status >= 500:
+            return
+        found = await self._places.find(asked)
+        if found.entry is None:
+            return
+        if not agrees(found.entry, response):
+            await self._places.drop(found, asked)
+            return
+        now = self._clock.wall()
+        fresh = freshened(found.entry, response)
+        storing = decide(asked.request, fresh, asked.rule, now)
+        if storing.reason is not None:
+            await self._places.drop(found, asked)
+            return
+        cost = found.entry.cost
+        entry = entry_of(fresh, found.entry.body, storing, asked.rule, now=now, cost=cost, host=asked.host)
+        await self._places.keep(found, entry, storing, asked, now)
+
+    async def _kept_for_get(self, request: Request, response: Response, line: LogLine) -> Response:
+        """Let the answer to a POST be kept for the GET of the same target, where its origin says that it is that."""
+        if request.method != "POST" or response.status != 200 or not is_its_own_location(request, response):
+            return response
+        fields = tuple([field for field in request.headers if not field[0].startswith(b"content-")])
+        asked = self._asked(replace(request, method="GET", body=b"", headers=fields), line)
+        if asked is None:
+            return response
+        now = self._clock.wall()
+        storing = decide(asked.request, response, replace(asked.rule, ttl=None), now)
+        if not storing.is_fresh or storing.guessed:  # only what the origin itself says for how long
+            return response
+        found = await self._places.find(asked)
+
+        async def keep(body: bytes) -> None:
+            if content_length(response) not in {None, len(body)}:
+                return
+            entry = entry_of(
+                response, body, storing, asked.rule, now=now, cost=_cost(line, self._clock), host=asked.host
+            )
+            await self._places.keep(found, entry, storing, asked, now)
+
+        if isinstance(response.body, bytes):
+            await keep(response.body)
+            return response
+        return replace(response, body=_Kept(response.body, keep, asked.rule.max_object))
+
+
+def _cost(line: LogLine, clock: Clock) -> float:
+    return 0.0 if line.call is None else line.call.duration_s(clock.timer())
+
+
+class _Kept:
+    """A body that is handed to `keep` when it is complete, unless it is longer than `most` bytes."""
+
+    def __init__(self, body: Stream, keep: Callable[[bytes], Awaitable[None]], most: int) -> None:
+        self._body = body
+        self._chunks = aiter(body)
+        self._keep = keep
+        self._left = most
+        self._read: list[bytes] = []
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            if self._left >= 0:
+                await self._keep(b"".join(self._read))
+            raise
+        self._left -= len(chunk)
+        if self._left >= 0:
+            self._read.append(chunk)
+        else:
+            self._read.clear()
+        return chunk
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
