@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from proxy import plugins, units
+from proxy import plugins
+from proxy.core import units
 from proxy.errors import ConfigError, Finding
 
 # What llhttp reads: another method never arrives, so a rule for it would be a slip that nobody notices.

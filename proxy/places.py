@@ -90,7 +90,8 @@ class Places:
         return found
 
     async def _query(self, asked: Asked) -> Query:
-        wanted = (asked.request, asked.rule, asked.host, self._scopes[asked.rule.name].secret)
+        secret = self._scopes[asked.rule.name].secret
+        wanted = (asked.request, asked.rule, asked.host, secret, self._clock.wall())
         body = asked.request.body
         if isinstance(body, bytes) and len(body) > _HOLDS_UP_OTHERS_BYTES and asked.rule.normalizers:
             return await asyncio.to_thread(query_of, *wanted)

@@ -50,7 +50,7 @@ def normal_host(request: Request) -> bytes:
     return host.removesuffix(_DEFAULT_PORTS.get(request.client.scheme, b""))
 
 
-def query_of(request: Request, rule: Rule, host: bytes, secret: bytes) -> Query:
+def query_of(request: Request, rule: Rule, host: bytes, secret: bytes, now: float = 0.0) -> Query:
     """Make a request's normal form: as it came, then through the rule's normalizers.
 
     Raises Fallback where a normalizer cannot be certain.
@@ -67,6 +67,7 @@ def query_of(request: Request, rule: Rule, host: bytes, secret: bytes) -> Query:
         body=body if keyed else b"",
         fields=_keyed_fields(request, rule, secret),
         headers=request.headers,
+        now=now,
     )
     for normalizer in rule.normalizers:
         query = normalizer.normalize(query)

@@ -62,6 +62,7 @@ def with_params(query: Query, params: Params | None, form: Params | None) -> Que
         form,
         query.fields,
         query.headers,
+        query.now,
     )
 
 

@@ -98,7 +98,8 @@ class Query:
     """The normal form of a request: it decides the key and never goes upstream.
 
     `params` is None until a normalizer asks for the query's pairs; from then on they stand for it. `form` is the same
-    for a urlencoded body. `query` is None where the target has no `?`. `fields` are request header fields (and identities) that take part in the key.
+    for a urlencoded body. `query` is None where the target has no `?`. `fields` are request header fields (and identities) that take part in the key; `headers` are
+    all of them. `now` is the moment that a relative time in the query means, in seconds.
     """
 
     method: str
@@ -111,6 +112,7 @@ class Query:
     form: Params | None = None
     fields: Headers = ()
     headers: Headers = ()
+    now: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
