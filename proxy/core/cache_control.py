@@ -57,4 +57,4 @@ def seconds(directives: Directives, name: str) -> float | None:
     text = directives[name] or ""
     if not text.isascii() or not text.isdigit():
         return 0.0
-    return float(min(int(text[:12]), MOST_SECONDS))
+    return float(min(int(text.lstrip("0")[:12] or "0"), MOST_SECONDS))

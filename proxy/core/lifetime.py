@@ -43,8 +43,8 @@ def guessed(response: Response, said: Directives, now: float) -> float | None:
     modified = http_date.parse(response.header(b"last-modified") or b"", now)
     if modified is None or (response.status not in HEURISTIC and "public" not in said):
         return None
-    date = http_date.parse(response.header(b"date") or b"", now) or now
-    return min(max(0.0, (date - modified) / 10), _MOST_HEURISTIC_S)
+    date = http_date.parse(response.header(b"date") or b"", now)
+    return min(max(0.0, ((now if date is None else date) - modified) / 10), _MOST_HEURISTIC_S)
 
 
 def age_on_arrival(response: Response, now: float, delay: float) -> float:
@@ -60,4 +60,4 @@ def _apparent_age(response: Response, now: float) -> float:
 def upstream_age(response: Response) -> float:
     """Return the first member of Age; what is not a number counts as none (RFC 9111 §5.1)."""
     first = (response.header(b"age") or b"").partition(b",")[0].strip()
-    return float(first[:12]) if first.isdigit() else 0.0
+    return float(first.lstrip(b"0")[:12] or b"0") if first.isdigit() else 0.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeGuard
 
+from proxy.core.params import decoded
 from proxy.core.structured import Item, dictionary
 from proxy.core.types import Params
 
@@ -57,7 +58,7 @@ _ABSENT = Item(False)
 def _strings(value: object) -> frozenset[bytes] | None:
     if not isinstance(value, tuple) or not all(_is_string(item) for item in value):
         return None
-    return frozenset([item.value.encode("ascii") for item in value])
+    return frozenset([decoded(item.value.encode("ascii").replace(b"+", b" ")) for item in value])
 
 
 def _is_string(item: Item) -> TypeGuard[Item]:

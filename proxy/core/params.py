@@ -27,14 +27,15 @@ def parse(raw: bytes) -> Params:
     pieces = [piece.partition(b"=") for piece in raw.replace(b"+", b" ").split(b"&") if piece]
     if b"%" not in raw:
         return tuple([(name, value if equals else None) for name, equals, value in pieces])
-    return tuple([(_decoded(name), _decoded(value) if equals else None) for name, equals, value in pieces])
+    return tuple([(decoded(name), decoded(value) if equals else None) for name, equals, value in pieces])
 
 
 # Whole runs at once: five times as fast on hostile bodies as urllib's unquote_to_bytes, which looks at each `%`.
 _ESCAPED = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
 
 
-def _decoded(text: bytes) -> bytes:
+def decoded(text: bytes) -> bytes:
+    """Decode the escapes in a name or value; a `%` that two hex digits do not follow stays as it is."""
     return _ESCAPED.sub(_unescaped, text) if b"%" in text else text
 
 

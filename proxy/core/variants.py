@@ -4,6 +4,7 @@ A marker is an entry with `vary`, without a status. Its body is its generation: 
 found again. Its fields are the variants: place, and when it is of no use any more with the language it is in.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,10 @@ MOST = 10
 """Variants of one key; the others pass through."""
 
 _LANGUAGE = b"accept-language"
+# RFC 9110 §12.4.2, §12.5.4; an empty member counts for nothing
+_MEMBER = re.compile(
+    rb"[ \t]*+(?P<language>[a-z0-9*-]*+)[ \t]*+(?:(?<=.);[ \t]*+q=(?P<weight>0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,13 @@ def in_language(marker: Entry, headers: Headers) -> bytes | None:
 def _liked_best(accepted: bytes) -> bytes | None:
     weights: dict[bytes, float] = {}
     for member in accepted.lower().split(b","):
-        language, _, weight = member.replace(b" ", b"").replace(b"\t", b"").partition(b";q=")
-        try:
-            weights[language] = float(weight or 1)
-        except ValueError:
+        found = _MEMBER.fullmatch(member)
+        if found is None:
             return None
+        if found["language"]:
+            weights[found["language"]] = float(found["weight"] or 1)
+    if not weights:
+        return None
     ranked = sorted(weights.items(), key=lambda one: -one[1])
     alone = len(ranked) == 1 or ranked[0][1] > ranked[1][1]
-    return ranked[0][0] if alone and 0 < ranked[0][1] <= 1 and ranked[0][0] != b"*" else None
+    return ranked[0][0] if alone and ranked[0][1] > 0 and ranked[0][0] != b"*" else None

@@ -21,8 +21,7 @@ class Epochs:
     def begin(self, groups: Iterable[bytes], now: float) -> None:
         """Invalidate all that belongs to one of these groups and was asked for before `now`."""
         for group in groups:
-            self._at.pop(group, None)
-            self._at[group] = now
+            self._at[group] = max(now, self._at.pop(group, now))
         while len(self._at) > self._most:
             _, at = self._at.popitem(last=False)
             self._floor = max(self._floor, at)
