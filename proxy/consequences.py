@@ -70,7 +70,9 @@ class Consequences:
         """Drop what an unsafe request may have changed, and disown what is being fetched of it."""
         targets = changed_targets(request, response)
         if targets:
-            self._places.invalidate(groups_of(response, normal_host(request), _GROUPS))
+            named = groups_of(response, normal_host(request), _GROUPS)
+            if named:
+                self._places.purges.groups(named, self._clock.wall())
         for target in targets:
             changed = replace(request, method="GET", target=target, body=b"")
             host = normal_host(changed)

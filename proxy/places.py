@@ -21,7 +21,7 @@ from proxy.core.types import Entry, Query, Request, joined
 from proxy.core.variants import in_language, marker_for, variants, with_variant
 from proxy.errors import Fallback
 from proxy.store import Store
-from proxy.store.epochs import Epochs
+from proxy.store.epochs import Purges
 
 _HOLDS_UP_OTHERS_BYTES = 2**18
 """A dense JSON body takes up to 0.7 s a MiB to normalize: a larger one is normalized beside the loop."""
@@ -69,7 +69,7 @@ class Places:
         self._scopes = scopes
         self._clock = clock
         self._failed = failed
-        self._epochs = Epochs()
+        self.purges = Purges()
 
     async def find(self, asked: Asked) -> Found:
         """Look up what is stored for a request. Raises Fallback where it has no certain key."""
@@ -115,10 +115,9 @@ class Places:
 
     async def _entry_at(self, place: bytes, asked: Asked) -> Entry | None:
         (entry,) = await self._store.get_many((place,))
-        if entry is None or (entry.groups and self._epochs.overtook(entry.groups, entry.stored_at)):
-            return None
-        # a guess for everybody says nothing of somebody
-        return None if entry.guessed and b"cookie" in asked.request.fields else entry
+        if entry is None or (entry.guessed and b"cookie" in asked.request.fields):
+            return None  # a guess for everybody says nothing of somebody
+        return self.purges.left_of(entry)
 
     async def _equal_query(self, query: Query, asked: Asked) -> bytes | None:
         """Return the home of the queries that the origin last said are equal to this one, if it said so."""
@@ -140,7 +139,7 @@ class Places:
 
     async def keep(self, found: Found, entry: Entry, storing: Storing, asked: Asked, asked_at: float) -> None:
         """Store an entry that was asked for at `asked_at` (wall clock), unless it was overtaken since."""
-        if self._epochs.overtook(entry.groups, asked_at):
+        if self.purges.took(entry, asked_at):
             return
         home, entries = found.key, {}
         told = joined(entry.headers, NO_VARY_SEARCH)
@@ -170,14 +169,10 @@ class Places:
 
     async def forget(self, found: Found, asked: Asked) -> None:
         """Forget all that is stored for a key: its variants go with the marker, the next one begins a new generation."""
-        groups = found.entry.groups if found.entry is not None else ()
-        self._epochs.begin(groups, self._clock.wall())
+        if found.entry is not None and found.entry.groups:
+            self.purges.groups(found.entry.groups, self._clock.wall())
         places = {found.key, found.home, found.place}
         await self._guarded(self._store.delete((*places, *map(_part_of, places))), asked)
-
-    def invalidate(self, groups: tuple[bytes, ...]) -> None:
-        """Forget all that belongs to one of these groups (RFC 9875 §3)."""
-        self._epochs.begin(groups, self._clock.wall())
 
     async def _guarded(self, act: Awaitable[None], asked: Asked) -> None:
         try:
