@@ -6,18 +6,22 @@ import logging
 import os
 import random
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
 from proxy import server
 from proxy.accelerate import Accelerate
+from proxy.admin.acts import Acts
 from proxy.admin.api import Api
 from proxy.admin.guard import Guard
 from proxy.admin.token import load_or_make
 from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
+from proxy.bypass import LOOK_EVERY_S, Bypass
 from proxy.clock import Clock, SystemClock
 from proxy.config import Config, from_mapping, load
 from proxy.config import Rule as RuleConfig
@@ -32,10 +36,13 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, default_rule, host_pattern, path_pattern
 from proxy.edge import Edge
 from proxy.errors import ConfigError, Finding, StartError
+from proxy.explain import Explain, Forms
 from proxy.fetch import Fetch
 from proxy.log import Log, StandardLogging, writer_to
 from proxy.places import Places
+from proxy.purge import Purge
 from proxy.serve import Serve, Show
+from proxy.state_folder import state_folder
 from proxy.stats import Stats
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
@@ -116,26 +123,29 @@ class Proxy:
         host = address.authority if config.upstream.host == "upstream" else None
         engine = _engine(config, address, inner, clock)
         self._upstream = Upstream(engine, clock, self.log, via, host=host)
-        rules = _rules(config)
-        secret = secrets.token_bytes(16)
+        rules, scopes = rules_of(config, secrets.token_bytes(16))
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
-        scopes = {rule.name: KeyScope.of(config.store.namespace, address.identity, rule, secret) for rule in rules}
-        places = Places(self._store, scopes, clock, self._failed)
+        forms = Forms()
+        places = Places(self._store, scopes, clock, self._failed, forms.note)
+        self._bypass = Bypass(_bypass_file(config.store.namespace, address.identity))
         flights = Flights(self._tasks)
         accelerate = Accelerate(Fetch(self._upstream, places, timeouts, clock), places, flights, clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
         serve = Serve(
-            rules, accelerate, consequences, self._upstream, clock, via=via, new_id=_new_ids(), tell=self._tell,
+            rules, accelerate, consequences, self._upstream, self._bypass, clock, via=via, new_id=_new_ids(), tell=self._tell,
             failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
         )  # fmt: skip
         self._edge = Edge(serve, clock, tuple(config.trusted_proxies))
         self.token = token or config.admin.token or _kept_token()
         guard = Guard(self.token, config.admin.prefix, root=config.admin.root_paths)
         names = tuple(rule.name for rule in rules)
+        explain = Explain(rules, scopes, places, forms, clock)
+        acts = Acts(Purge(rules, places, flights, clock), self._bypass, explain, self.log.events.info)
         self._api = Api(
-            self._stats, self._store, clock, guard, names, config.admin.prefix, root=config.admin.root_paths
+            self._stats, self._store, acts, clock, guard, names, config.admin.prefix, root=config.admin.root_paths
         )
         self._opened = False
+        self._looking: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -161,14 +171,29 @@ class Proxy:
     async def open(self) -> None:
         """Begin: from now on log lines are written in batches."""
         self._opened = True
-        self.log.use_loop(asyncio.get_running_loop().call_later)
+        self._later = asyncio.get_running_loop().call_later
+        self.log.use_loop(self._later)
+        self._look()
 
     async def close(self) -> None:
         """End what still runs, close connections, write the last log lines."""
+        if self._looking is not None:
+            self._looking.cancel()
         await self._tasks.close()
         await self._upstream.close()
         await self._store.close()
         self.log.close()
+
+    def _look(self) -> None:
+        """Follow the bypass switch, again and again."""
+        if self._bypass.look():
+            self.log.events.info("bypass", on=self._bypass.on)
+        self._looking = self._later(LOOK_EVERY_S, self._look)
+
+    def turn_bypass(self) -> None:
+        """Turn the bypass on if it is off, and off if it is on."""
+        self._bypass.turn(on=not self._bypass.on)
+        self.log.events.info("bypass", on=self._bypass.on)
 
     def _tell(self, line: LogLine) -> None:
         self._stats.count(line)
@@ -177,6 +202,12 @@ class Proxy:
     def _failed(self, error: BaseException, request_id: str) -> None:
         told = {"request_id": request_id} if request_id else {}
         self.log.events.error("error", error=repr(error), where=_innermost(error), **told)
+
+
+def _bypass_file(namespace: str, upstream: str) -> Path:
+    """Return the switch of all processes in front of one upstream."""
+    name = blake2b(f"{namespace} {upstream}".encode(), digest_size=6).hexdigest()
+    return state_folder(os.environ) / f"bypass-{name}"
 
 
 def _new_ids() -> Callable[[], str]:
@@ -231,9 +262,12 @@ def _named(name: str) -> Any:
         raise StartError(f"cannot load {name}: {error}") from error
 
 
-def _rules(config: Config) -> tuple[Rule, ...]:
+def rules_of(config: Config, secret: bytes) -> tuple[tuple[Rule, ...], dict[str, KeyScope]]:
+    """Return the rules of a config, and what their keys begin with; `secret` hides credentials in keys."""
     rules = tuple(_rule(one, config.store.memory) for one in config.rules)
-    return (*rules, default_rule()) if config.default == "from_origin" else rules
+    rules = (*rules, default_rule()) if config.default == "from_origin" else rules
+    upstream = Address.parse(config.upstream.url).identity
+    return rules, {rule.name: KeyScope.of(config.store.namespace, upstream, rule, secret) for rule in rules}
 
 
 def _rule(config: RuleConfig, largest: int) -> Rule:
@@ -277,4 +311,5 @@ def _serve(config: Config, bound: socket.socket, url: str) -> int:
     def hung_up() -> None:
         proxy.log.events.warning("config", message="SIGHUP: reloading is not built in this release")
 
-    return server.run(proxy, bound, ready, hung_up, finish_within_s=finish)
+    signals: dict[int, Callable[[], None]] = {signal.SIGHUP: hung_up, signal.SIGUSR2: proxy.turn_bypass}
+    return server.run(proxy, bound, ready, signals, finish_within_s=finish)

@@ -85,9 +85,11 @@ class Consequences:
             found = await self._places.find(asked)
         except Fallback:
             return  # what has no key has no entry
+        if found.entry is not None and found.entry.groups:
+            self._places.purges.groups(found.entry.groups, self._clock.wall())
         for home in {found.key, found.home}:
             self._flights.disown(home)
-        await self._places.forget(found, asked)
+            await self._places.forget(home)
 
     async def _hear(self, request: Request, response: Response, line: LogLine) -> None:
         """Freshen the stored answer to a GET, or drop it, as the answer to a HEAD says (RFC 9111 §4.3.5)."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
 from proxy.core.cache_control import Directives
+from proxy.core.freshness import age_of
 from proxy.core.key import Scope, key_of, query_of, variant_key
 from proxy.core.log_line import LogLine
 from proxy.core.no_vary_search import NAME as NO_VARY_SEARCH
@@ -56,7 +57,10 @@ class Found:
 
 
 class Places:
-    """Finds entries and keeps them; a store that fails costs hits, never an answer."""
+    """Finds entries and keeps them; a store that fails costs hits, never an answer.
+
+    `kept` is told the rule, key and normal form of what was stored.
+    """
 
     def __init__(
         self,
@@ -64,7 +68,9 @@ class Places:
         scopes: Mapping[str, Scope],
         clock: Clock,
         failed: Callable[[BaseException, str], None],
+        kept: Callable[[str, bytes, Query], None] = lambda *_: None,
     ) -> None:
+        self._kept = kept
         self._store = store
         self._scopes = scopes
         self._clock = clock
@@ -160,6 +166,7 @@ class Places:
             entry = entry if found.part is None else united(found.part, entry)
         entries[_part_of(place) if entry.status == 206 else place] = entry
         await self._guarded(self._store.set_many(entries), asked)
+        self._kept(asked.rule.name, home, found.query)
         if gone:
             await self._guarded(self._store.delete(tuple(gone)), asked)
 
@@ -167,18 +174,36 @@ class Places:
         """Forget what one request was answered with: its variant, whole or in part."""
         await self._guarded(self._store.delete((found.place, _part_of(found.place))), asked)
 
-    async def forget(self, found: Found, asked: Asked) -> None:
-        """Forget all that is stored for a key: its variants go with the marker, the next one begins a new generation."""
-        if found.entry is not None and found.entry.groups:
-            self.purges.groups(found.entry.groups, self._clock.wall())
-        places = {found.key, found.home, found.place}
-        await self._guarded(self._store.delete((*places, *map(_part_of, places))), asked)
+    async def forget(self, home: bytes) -> None:
+        """Forget all that is stored at a key, whole and in part; the next variant begins a new generation."""
+        await self._guarded(self._delete_all(home))
 
-    async def _guarded(self, act: Awaitable[None], asked: Asked) -> None:
+    async def _delete_all(self, home: bytes) -> None:
+        await self._store.delete(await self._all_at(home))
+
+    async def soften(self, home: bytes) -> None:
+        """End the time of all that is stored at a key: it is stale from now on."""
+        now = self._clock.wall()
+        places = await self._all_at(home)
+        held = zip(places, await self._store.get_many(places), strict=True)
+        stale = {place: replace(one, ttl=min(one.ttl, age_of(one, now))) for place, one in held if one is not None}
+        await self._store.set_many(stale)
+
+    async def _all_at(self, home: bytes) -> tuple[bytes, ...]:
+        (entry,) = await self._store.get_many((home,))
+        places = (home, *[one.place for one in variants(entry)]) if entry is not None and entry.vary else (home,)
+        return (*places, *map(_part_of, places))
+
+    async def holds(self, key: bytes) -> bool:
+        """Tell whether anything is stored at a key."""
+        (entry,) = await self._store.get_many((key,))
+        return entry is not None and self.purges.left_of(entry) is not None
+
+    async def _guarded(self, act: Awaitable[None], asked: Asked | None = None) -> None:
         try:
             await act
         except Exception as error:  # noqa: BLE001
-            self._failed(error, asked.line.request_id)
+            self._failed(error, "" if asked is None else asked.line.request_id)
 
 
 def _part_of(place: bytes) -> bytes:

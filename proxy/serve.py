@@ -11,6 +11,7 @@ from math import ceil
 from typing import Protocol
 
 from proxy.accelerate import Accelerate
+from proxy.bypass import Bypass
 from proxy.clock import Clock
 from proxy.consequences import Consequences
 from proxy.core import cache_status, server_timing
@@ -70,6 +71,7 @@ class Serve:
         accelerate: Accelerate,
         consequences: Consequences,
         upstream: Upstream,
+        bypass: Bypass,
         clock: Clock,
         *,
         via: bytes,
@@ -82,6 +84,7 @@ class Serve:
         self._accelerate = accelerate
         self._consequences = consequences
         self._upstream = upstream
+        self._bypass = bypass
         self._clock = clock
         self._via = via
         self._new_id = new_id
@@ -130,10 +133,12 @@ class Serve:
             raise Refusal(508, Reason.LOOP, "this request already went through this proxy: its upstream is the proxy")
         host = normal_host(request)
         rule = first_match(self._rules, request, host)
+        line.rule = None if rule is None else rule.name
         try:
+            if self._bypass.on:
+                raise Fallback(Reason.BYPASS)
             if rule is None:
                 raise Fallback(Reason.NO_RULE)
-            line.rule = rule.name
             directives = directives_of(request, rule.ignore_client)
             if reason := reason_to_pass(request, rule, directives):
                 raise Fallback(reason)

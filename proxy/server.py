@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from errno import EADDRINUSE
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,26 @@ from proxy.errors import StartError
 from proxy.protocol import Protocol
 
 KEEP_ALIVE_S = 75
+NO_SIGNALS: Mapping[int, Callable[[], None]] = {}
 
 
 class Server(uvicorn.Server):
     """uvicorn's server: tells when it is ready, and what ended it."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], hung_up: Callable[[], None] = lambda: None
+        self, config: uvicorn.Config, ready: Callable[[], None], signals: Mapping[int, Callable[[], None]] = NO_SIGNALS
     ) -> None:
         super().__init__(config)
         self._ready = ready
-        self._hung_up = hung_up
+        self._signals = signals
         self.interrupted = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
         await super().startup(sockets)
-        # the default would end the process, and what is under way with it
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
+        # the default of these would end the process, and what is under way with it
+        for number, act in self._signals.items():
+            asyncio.get_running_loop().add_signal_handler(number, act)
         gc.collect()
         gc.freeze()  # what was loaded stays: no later collection need look at it again
         self._ready()
@@ -73,7 +75,12 @@ def _unix(path: str) -> socket.socket:
 
 
 def run(
-    app: Any, bound: socket.socket, ready: Callable[[], None], hung_up: Callable[[], None], *, finish_within_s: float
+    app: Any,
+    bound: socket.socket,
+    ready: Callable[[], None],
+    signals: Mapping[int, Callable[[], None]],
+    *,
+    finish_within_s: float,
 ) -> int:
     """Serve until a signal ends it, then finish what is under way; return the exit code."""
     config = uvicorn.Config(
@@ -81,7 +88,7 @@ def run(
         proxy_headers=False, server_header=False, date_header=False, timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(finish_within_s),
     )  # fmt: skip
-    server = Server(config, ready, hung_up)
+    server = Server(config, ready, signals)
     try:
         server.run(sockets=[bound])
     except SystemExit as error:

@@ -8,6 +8,7 @@ from typing import Any
 from fakes import VIA, FakeClock, FakeDelivery, FakeEngine, LineKeeper, until
 
 from proxy.accelerate import Accelerate
+from proxy.bypass import Bypass
 from proxy.consequences import Consequences
 from proxy.core.key import Scope
 from proxy.core.log_line import LogLine, request_fields
@@ -15,8 +16,10 @@ from proxy.core.rules import Rule, default_rule, path_pattern
 from proxy.core.types import Client, Request
 from proxy.edge import Edge
 from proxy.errors import Refusal
+from proxy.explain import Explain, Forms
 from proxy.fetch import Fetch
 from proxy.places import Places
+from proxy.purge import Purge
 from proxy.serve import Serve, Show
 from proxy.store import Store
 from proxy.store.memory import Memory
@@ -54,13 +57,17 @@ class World:
         self.flights = Flights(self.tasks)
         self.upstream = Upstream(self.engine, self.clock, self.log, VIA, host=None)
         scopes = {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules}
-        places = Places(self.store, scopes, self.clock, self.log.failed)
+        forms = Forms()
+        places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
         fetch = Fetch(self.upstream, places, self.timeouts, self.clock)
         self.accelerate = Accelerate(fetch, places, self.flights, self.clock)
         consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
+        self.bypass = Bypass()
+        self.purge = Purge(self.rules, places, self.flights, self.clock)
+        self.explain = Explain(self.rules, scopes, places, forms, self.clock)
         ids = itertools.count(1)
         self.serve = Serve(
-            self.rules, self.accelerate, consequences, self.upstream, self.clock, via=VIA, new_id=lambda: f"{next(ids):032x}",
+            self.rules, self.accelerate, consequences, self.upstream, self.bypass, self.clock, via=VIA, new_id=lambda: f"{next(ids):032x}",
             tell=self.log.request, failed=self.log.failed, show=self.show,
         )  # fmt: skip
 

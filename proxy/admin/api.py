@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Match, Route
 
 from proxy import __version__
+from proxy.admin.acts import Acts
 from proxy.admin.guard import Guard
 from proxy.admin.metrics import exposition
 from proxy.admin.problems import answer as problem
@@ -20,8 +21,11 @@ from proxy.store import Store
 Answer = Callable[[Request], Awaitable[Response]]
 
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p99_s": 0.99}
+READ = frozenset({"GET", "HEAD"})
+SENT = frozenset({"POST"})
 PATHS = (
     "livez", "readyz", "performance", "performance/{operation}", "cache/status", "cache/{type}/info", "metrics",
+    "cache/purge", "bypass", "explain",
 )  # fmt: skip
 """All that is served below the prefix."""
 AT_THE_ROOT = ("performance", "cache")
@@ -32,17 +36,28 @@ class Api:
     """The routes below the prefix; paths that it does not know go upstream."""
 
     def __init__(
-        self, stats: Stats, store: Store, clock: Clock, guard: Guard, rules: tuple[str, ...], prefix: str, *, root: bool
+        self,
+        stats: Stats,
+        store: Store,
+        acts: Acts,
+        clock: Clock,
+        guard: Guard,
+        rules: tuple[str, ...],
+        prefix: str,
+        *,
+        root: bool,
     ) -> None:
         self._stats = stats
         self._store = store
         self._clock = clock
         self._guard = guard
         self._rules = rules
-        guarded = (
-            self._performance, self._one_operation, self._cache_status, self._cache_info, self._metrics,
-        )  # fmt: skip
-        answers = dict(zip(PATHS, (self._livez, self._readyz, *map(self._checked, guarded)), strict=True))
+        self._acts = acts
+        read = (self._performance, self._one_operation, self._cache_status, self._cache_info, self._metrics)
+        guarded = [self._checked(answer, READ) for answer in read]
+        guarded += [self._checked(acts.purge, SENT), self._checked(acts.bypass, READ | SENT)]
+        guarded += [self._checked(acts.explain, SENT)]
+        answers = dict(zip(PATHS, (self._livez, self._readyz, *guarded), strict=True))
         self._routes = [Route(f"{prefix}/{path}", answer) for path, answer in answers.items()]
         if root:
             self._routes += [Route(f"/{path}", answers[path]) for path in PATHS if path.startswith(AT_THE_ROOT)]
@@ -61,9 +76,9 @@ class Api:
                 return route
         return None
 
-    def _checked(self, answer: Answer) -> Answer:
+    def _checked(self, answer: Answer, methods: frozenset[str]) -> Answer:
         async def checked(request: Request) -> Response:
-            told = self._guard.refusal(request) or await _read_only(request, answer)
+            told = self._guard.refusal(request) or await _allowed(request, answer, methods)
             told.headers["cache-control"] = "no-store"
             return told
 
@@ -73,7 +88,8 @@ class Api:
         return PlainTextResponse("ok\n")
 
     async def _readyz(self, _: Request) -> Response:
-        return PlainTextResponse("ok\n")  # what is not ready does not listen
+        # what is not ready does not listen
+        return PlainTextResponse("ok, bypass is on\n" if self._acts.bypassed else "ok\n")
 
     async def _performance(self, _: Request) -> Response:
         operations = {name: _operation(one) for name, one in self._stats.operations.items()}
@@ -122,11 +138,12 @@ class Api:
         return Response(body, media_type=media_type)
 
 
-async def _read_only(request: Request, answer: Answer) -> Response:
-    if request.method in {"GET", "HEAD"}:
+async def _allowed(request: Request, answer: Answer, methods: frozenset[str]) -> Response:
+    if request.method in methods:
         return await answer(request)
-    refused = problem(request, 405, Reason.METHOD, "this can only be read")
-    refused.headers["allow"] = "GET, HEAD"
+    allowed = ", ".join(sorted(methods))
+    refused = problem(request, 405, Reason.METHOD, f"allowed here: {allowed}")
+    refused.headers["allow"] = allowed
     return refused
 
 

@@ -6,11 +6,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-
-def state_folder(env: Mapping[str, str]) -> Path:
-    """Return where this user's state is kept (XDG Base Directory)."""
-    home = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME") or "~").expanduser() / ".local" / "state")
-    return Path(home) / "frontrunner"
+from proxy.state_folder import state_folder
 
 
 def load_or_make(env: Mapping[str, str] = os.environ) -> str:

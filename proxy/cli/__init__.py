@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import check, demo, docs, run, token
+from proxy.cli import bypass, check, demo, docs, explain, purge, run, token
 
 INTERRUPTED = 130
 
@@ -52,6 +52,9 @@ def frontrunner(
 app.command()(run.run)
 app.command()(demo.demo)
 app.command()(check.check)
+app.command()(explain.explain)
+app.command()(purge.purge)
+app.command()(bypass.bypass)
 app.command()(token.token)
 app.command()(docs.docs)
 

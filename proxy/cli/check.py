@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.cli.running import fields
 from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,8 +15,16 @@ if TYPE_CHECKING:
 UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
 
-def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The config file.", show_default=False)]) -> None:
-    """Print all findings of a config file, one a line, or a summary of its rules."""
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The config file.", show_default=False)],
+    *,
+    tries: Annotated[
+        list[str] | None,
+        typer.Option("--try", metavar="REQUEST", help="Explain 'METHOD URL [BODY]'; nothing is asked."),
+    ] = None,
+    header: Annotated[list[str] | None, typer.Option("-H", metavar="FIELD", help="A field of those requests.")] = None,
+) -> None:
+    """Print all findings of a config file, one a line, or a summary of its rules; and the keys of sample requests."""
     from proxy.config import ConfigUnreadable, load
 
     try:
@@ -27,6 +36,28 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="The config 
         print(error)
         raise typer.Exit(1) from error
     _summary(file, config)
+    for one in tries or []:
+        _try(one, fields(header or []), config)
+
+
+def _try(sample: str, headers: dict[str, str], config: "Config") -> None:
+    """Explain a request as far as that can be done without a proxy."""
+    from proxy import app
+    from proxy.cli.explain import lines
+    from proxy.clock import SystemClock
+    from proxy.explain import explained
+    from proxy.purge import request_for
+
+    method, _, rest = sample.strip().partition(" ")
+    target, _, body = rest.strip().partition(" ")
+    try:
+        request = request_for(method, target, headers, body.encode())
+    except ValueError as error:
+        print(f"--try {sample!r}: {error}; allowed is 'METHOD URL [BODY]'", file=sys.stderr)
+        raise typer.Exit(2) from error
+    rules, scopes = app.rules_of(config, b"check")
+    print(f"\n{method} {target}")
+    print("\n".join(lines(explained(rules, scopes, request, SystemClock().wall()))))
 
 
 def _summary(file: Path, config: "Config") -> None:

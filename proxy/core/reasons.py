@@ -7,6 +7,7 @@ class Reason(StrEnum):
     """One word per way off the accelerated road; its text in the guide is `proxy/docs/reference.md`."""
 
     # the request is not ours to accelerate
+    BYPASS = "bypass"
     NO_RULE = "no_rule"
     METHOD = "method"
     BODY = "body"
@@ -24,6 +25,7 @@ class Reason(StrEnum):
     KEY_BODY_SYNTAX = "key_body_syntax"
     KEY_BODY_DEPTH = "key_body_depth"
     KEY_DUPLICATE_MEMBER = "key_duplicate_member"
+    KEY_OPERATION = "key_operation"
     # the response is not ours to store
     STATUS = "status"
     NO_TTL = "no_ttl"

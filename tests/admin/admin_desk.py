@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fakes import FakeClock
+from world import World
 
+from proxy.admin.acts import Acts
 from proxy.admin.api import Api
 from proxy.admin.guard import Guard
 from proxy.core.log_line import Call, LogLine
@@ -40,7 +42,15 @@ class Desk:
         self.clock = FakeClock()
         self.stats = Stats(self.clock.timer())
         self.store = Memory(2**20)
-        self.api = Api(self.stats, self.store, self.clock, Guard(TOKEN, PREFIX), rules or ("query",), PREFIX, root=root)
+        self.world = World(store=self.store, clock=self.clock)
+        self.audited: list[dict[str, Any]] = []
+        acts = Acts(self.world.purge, self.world.bypass, self.world.explain, self._audit)
+        self.api = Api(
+            self.stats, self.store, acts, self.clock, Guard(TOKEN, PREFIX), rules or ("query",), PREFIX, root=root
+        )
+
+    def _audit(self, event: str, **fields: Any) -> None:
+        self.audited.append({"event": event, **fields})
 
     def count(self, outcome: str, seconds: float, rule: str | None = "query", **more: Any) -> None:
         """Count one request that took so long; one with a `call` waited for the upstream all the time."""
@@ -55,7 +65,13 @@ class Desk:
         await self.store.set_many({key: Entry(200, (), body, 0.0, 60.0, rule=rule)})
 
     async def ask(
-        self, path: str, headers: dict[str, str] | None = None, *, method: str = "GET", scheme: str = "http"
+        self,
+        path: str,
+        headers: dict[str, str] | None = None,
+        *,
+        method: str = "GET",
+        scheme: str = "http",
+        body: bytes = b"",
     ) -> Said | None:
         """Ask for a path (with its query); None where it is the upstream's."""
         path, _, query = path.partition("?")
@@ -71,7 +87,7 @@ class Desk:
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: Any) -> None:
             sent.append(message)

@@ -7,20 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.admin.token import load_or_make, state_folder
+from proxy.admin.token import load_or_make
+from proxy.state_folder import state_folder
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     return {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path)}
-
-
-def test_where_it_is_kept(tmp_path: Path) -> None:
-    """Where the user's state belongs (XDG Base Directory)."""
-    assert state_folder({"XDG_STATE_HOME": "/s", "HOME": "/h"}) == Path("/s/frontrunner")
-    assert state_folder({"HOME": "/h"}) == Path("/h/.local/state/frontrunner")
-    assert state_folder({"XDG_STATE_HOME": "", "HOME": "/h"}) == Path("/h/.local/state/frontrunner")
-    assert state_folder({}).is_absolute()
 
 
 def test_it_is_made_once(env: dict[str, str]) -> None:

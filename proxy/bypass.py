@@ -1,0 +1,46 @@
+"""The Friday switch: while it is on, every request goes straight upstream; what is stored stays stored.
+
+A file in the state folder is the switch, so that all processes of one proxy follow it, and a restart too.
+"""
+
+from pathlib import Path
+
+LOOK_EVERY_S = 0.5
+
+
+class Bypass:
+    """Whether all requests pass through; `file` is there while they do, or None where no file can be kept."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self.on = False
+        self.look()
+
+    @property
+    def file(self) -> Path | None:
+        """Return the file that is the switch."""
+        return self._file
+
+    def look(self) -> bool:
+        """Follow the file; tell whether the switch has changed."""
+        before = self.on
+        if self._file is not None:
+            self.on = self._file.exists()
+        return self.on is not before
+
+    def turn(self, *, on: bool) -> bool:
+        """Turn it on or off, for all who follow the file; tell whether it has changed.
+
+        Where the file cannot be written, it is turned for this process only.
+        """
+        before, self.on = self.on, on
+        if self._file is not None:
+            try:
+                if on:
+                    self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    self._file.touch(mode=0o600)
+                else:
+                    self._file.unlink(missing_ok=True)
+            except OSError:
+                self._file = None
+        return self.on is not before
