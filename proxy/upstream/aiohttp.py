@@ -9,7 +9,8 @@ import asyncio
 import re
 import select
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -35,6 +36,7 @@ _READ_BYTES = 2**16
 _MOST_HEAD_BYTES = 2**17
 _MOST_FIELDS = 1000
 _FORBIDDEN = re.compile(rb"[\r\n\0]")
+_EMPTY_LINE = re.compile(rb"^\r*\n", re.MULTILINE)
 
 
 class Aiohttp:
@@ -51,11 +53,13 @@ class Aiohttp:
         """Return the pool whose connections wait at most `idle` seconds for another request."""
         if idle not in self._connectors:
             options: dict[str, Any] = {"force_close": True} if idle == _FRESH_S else {"keepalive_timeout": idle}
-            self._connectors[idle] = (
+            connector = self._connectors[idle] = (
                 aiohttp.UnixConnector(self._address.unix, limit=0, **options)
                 if self._address.unix
                 else aiohttp.TCPConnector(limit=0, **options)
             )
+            loop = asyncio.get_running_loop()
+            connector._factory = cast("partial[ResponseHandler]", partial(_Link, loop))  # noqa: SLF001  no public way
         return self._connectors[idle]
 
     def _destination(self) -> ClientRequest:
@@ -105,6 +109,64 @@ class Aiohttp:
         self._connectors.clear()
 
 
+class _Link(ResponseHandler):
+    """A connection whose answer ends where its framing says: surplus bytes end the connection, not the answer.
+
+    aiohttp's parsers take them for the beginning of another answer: they fail, and a good one that came in the same
+    packet is lost with them; or they keep what may still become one, and nobody is told.
+    """
+
+    _answer: tuple[RawResponseMessage, StreamReader] | None = None
+    _held = b""
+
+    def set_response_params(self, **options: Any) -> None:
+        """Expect the next answer."""
+        self._answer, self._held = None, b""
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, but nothing as another answer."""
+        at = 0
+        while self._answer is None and at < len(data) and not self._exception and not self._upgraded:
+            # A head ends with an empty line: cut there, it is out of the parser before that sees what follows.
+            end = _EMPTY_LINE.search(data, at)
+            piece = data[at : end.end()] if end else data[at:]
+            super().data_received(piece)
+            at += len(piece)
+            if self._buffer and self._buffer[-1][0][0].code >= 200:
+                self._answer = self._buffer[-1][0]
+        if self._answer:
+            self._body_received(data[at:], *self._answer)
+
+    def _body_received(self, rest: bytes, message: RawResponseMessage, reader: StreamReader) -> None:
+        length = message.headers.get("content-length")
+        left = len(rest)
+        if reader.is_eof():
+            left = 0
+        elif message.chunked:
+            self._chunks_received(self._held + rest, reader)
+            return
+        elif length is not None:
+            left = int(length) - reader.total_bytes
+        if len(rest) > left:
+            self.force_close()
+        super().data_received(rest[:left])  # also if this is nothing: so a parser that paused goes on
+
+    def _chunks_received(self, rest: bytes, reader: StreamReader) -> None:
+        """Parse the last byte apart: a body that has ended without it has something behind its end."""
+        last, self._held = rest[-1:], b""
+        super().data_received(rest[:-1])
+        if not self._reading_paused and not self._exception:
+            super().data_received(b"")  # many small chunks may leave a parser paused though its stream no longer is
+        if reader.is_eof():
+            if last:
+                self.force_close()
+        elif self._reading_paused:
+            self._held = last  # the parser itself still holds some of what comes before
+        elif last and not self._exception:
+            super().data_received(last)
+
+
 def _has_news(protocol: ResponseHandler) -> bool:
     """Tell whether anything waits in the socket: before a request was sent it is no answer to it."""
     link = None if protocol.transport is None else protocol.transport.get_extra_info("socket")
@@ -139,6 +201,9 @@ async def _exchange(
         if message.code == 101:
             raise UpstreamInvalid("101 Switching Protocols to a request that asked for no upgrade")
         if message.code >= 200:
+            broken = isinstance(protocol.exception(), HttpProcessingError) and not reader.is_eof()
+            if broken or len(message.headers.getall("content-length", ())) > 1:  # aiohttp's Python parser takes any
+                raise UpstreamInvalid("its framing is broken")
             return message, reader
 
 
