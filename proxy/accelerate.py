@@ -17,7 +17,7 @@ from proxy.core.partial import cut_part
 from proxy.core.reasons import Reason
 from proxy.core.storing import vary_of
 from proxy.core.types import Entry, Outcome, Response
-from proxy.core.validation import asks_conditionally, has_validator, unconditional
+from proxy.core.validation import VALIDATED, asks_conditionally, has_validator, unconditional
 from proxy.core.variants import has_room
 from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamError
@@ -67,7 +67,7 @@ class Accelerate:
     def _stored(self, entry: Entry, asked: Asked, member: bytes | None = None) -> Response:
         """Return the view of an entry that its client asked for; `member` is for Cache-Status if it is no hit."""
         now = self._clock.wall()
-        return view(asked.request, self._told(entry, asked.line, now, member), now)
+        return view(asked.client, self._told(entry, asked.line, now, member), now)
 
     def _told(self, entry: Entry, line: LogLine, now: float, member: bytes | None = None) -> Response:
         """Return an entry as a response with its age, noting in `line` what it is."""
@@ -162,7 +162,7 @@ class Accelerate:
         flight = Flight(whole.request, kept=True, most_behind=asked.rule.max_object)
         flight.home, flight.unwatched = found.home, True
         entry = found.entry
-        can_be_asked = asked.request.method == "GET" and entry is not None and has_validator(entry.headers)
+        can_be_asked = asked.request.method in VALIDATED and entry is not None and has_validator(entry.headers)
         stale = entry if can_be_asked else None
 
         async def fetch(flight: Flight) -> None:
@@ -175,7 +175,7 @@ class Accelerate:
         self._flights.start(found.place, flight, fetch)
 
     def _take_off(self, found: Found, place: bytes, asked: Asked, verdict: Verdict) -> Reader:
-        stale = found.entry if verdict.act is Act.REVALIDATE and asked.request.method == "GET" else None
+        stale = found.entry if verdict.act is Act.REVALIDATE and asked.request.method in VALIDATED else None
         # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
         # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304 or part.
         known = self._uncacheable.holds(place, self._clock.wall())

@@ -287,6 +287,7 @@ def _rule(config: RuleConfig, largest: int) -> Rule:
         private_by=tuple(name.lower().encode() for name in config.private_by),
         max_object=min(config.max_object, largest),
         max_key_body=config.max_key_body,
+        offers_query=config.query == "offer",
     )
 
 

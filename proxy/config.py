@@ -43,7 +43,6 @@ NOT_BUILT: Final[Mapping[str, object]] = {
     "store.disk": "off",
     "store.redis": None,
     "store.aiocache": None,
-    "rules[].query": None,
     "rules[].prefer_stale_after": None,
     "rules[].split": None,
     "rules[].rollout": None,
@@ -128,7 +127,7 @@ def _config(tree: Tree) -> Config:
     if not isinstance(value, dict):
         allowed = "a mapping, such as upstream: http://legacy:8000"
         raise ConfigError([*tree.findings, Finding(tree.where(""), "", tree.found(""), allowed)])
-    findings = [*tree.findings, *_not_built(tree, value), *_same_names(tree, value)]
+    findings = [*tree.findings, *_not_built(tree, value), *_same_names(tree, value), *_offered(tree, value)]
     try:
         config = Config.model_validate(value)
     except ValidationError as errors:
@@ -167,6 +166,15 @@ def _same_names(tree: Tree, value: dict[str, Any]) -> Iterator[Finding]:
         if isinstance(name, str) and first.setdefault(name, here) != here:
             allowed = f"each name once; it is already at {tree.where(first[name])}"
             yield Finding(tree.where(here), here, tree.found(here), allowed)
+
+
+def _offered(tree: Tree, value: dict[str, Any]) -> Iterator[Finding]:
+    for path, rule in _sections(value, "rules[]"):
+        if rule.get("query") == "offer" and rule.get("safe") is not True:
+            here = f"{path}.query"
+            yield Finding(
+                tree.where(here), here, "offer", "offer beside safe: true, your word that its POST only reads"
+            )
 
 
 def _findings(tree: Tree, error: Any) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ class Consequences:
         try:
             if request.method == "HEAD":
                 await self._hear(request, response, line)
-            elif request.method == "POST" and rule is not None and rule.safe:  # the owner's word: it only reads
+            elif rule is not None and request.method in rule.cacheable_methods:  # it only reads
                 return await self._kept_for_get(request, response, line)
             elif request.method not in SAFE_METHODS:
                 await self._forget(request, response, line)

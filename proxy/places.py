@@ -30,13 +30,22 @@ _HOLDS_UP_OTHERS_BYTES = 2**18
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request on this road: what was asked, under which rule, with which of its client's directives."""
+    """One request on this road: what is asked of the upstream, under which rule, with which of its client's directives.
+
+    `as_sent` is what the client sent where that is another: a QUERY that goes up as a POST.
+    """
 
     request: Request
     rule: Rule
     host: bytes
     directives: Directives
     line: LogLine
+    as_sent: Request | None = None
+
+    @property
+    def client(self) -> Request:
+        """Return what the client sent."""
+        return self.as_sent or self.request
 
 
 @dataclass(frozen=True, slots=True)

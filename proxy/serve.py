@@ -19,7 +19,7 @@ from proxy.core.headers import answered, passed_here_before, request_id, trace_i
 from proxy.core.http_date import render as http_date
 from proxy.core.key import normal_host
 from proxy.core.log_line import Call, LogLine
-from proxy.core.plan import directives_of, reason_to_pass
+from proxy.core.plan import directives_of, reason_to_pass, translated
 from proxy.core.problem import problem
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, first_match
@@ -27,6 +27,8 @@ from proxy.core.types import Outcome, Request, Response, Stream
 from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError
 from proxy.places import Asked
 from proxy.upstream.call import Upstream
+
+ACCEPT_QUERY = b"accept-query"
 
 
 class Delivery(Protocol):
@@ -128,12 +130,28 @@ class Serve:
         )
 
     async def _answer(self, request: Request, line: LogLine, delivery: Delivery) -> Response:
-        """Take the accelerated road if a rule allows it; from any point of it, passthrough is one step away."""
+        """Find the request's rule, and the way that it takes."""
         if b"via" in request.fields and passed_here_before(request.headers, self._via):
             raise Refusal(508, Reason.LOOP, "this request already went through this proxy: its upstream is the proxy")
         host = normal_host(request)
         rule = first_match(self._rules, request, host)
         line.rule = None if rule is None else rule.name
+        if rule is None or not rule.offers_query:
+            return await self._routed(request, request, rule, host, line, delivery)
+        sent = request
+        if request.method == "QUERY":
+            if b"content-type" not in request.fields:
+                raise Refusal(400, Reason.BAD_REQUEST, "a QUERY needs a Content-Type (RFC 10008 §2)")
+            sent, line.translated = translated(request), True
+        response = await self._routed(sent, request, rule, host, line, delivery)
+        if response.header(ACCEPT_QUERY) is not None:
+            return response
+        return replace(response, headers=(*response.headers, (ACCEPT_QUERY, rule.accept_query)))
+
+    async def _routed(
+        self, request: Request, client: Request, rule: Rule | None, host: bytes, line: LogLine, delivery: Delivery
+    ) -> Response:
+        """Take the accelerated road if a rule allows it; from any point of it, passthrough is one step away."""
         try:
             if self._bypass.on:
                 raise Fallback(Reason.BYPASS)
@@ -143,7 +161,9 @@ class Serve:
             if reason := reason_to_pass(request, rule, directives):
                 raise Fallback(reason)
             request = await _with_whole_body(request, rule)
-            response = await self._accelerate(Asked(request, rule, host, directives, line), delivery.watch)
+            as_sent = None if client.method == request.method else client
+            asked = Asked(request, rule, host, directives, line, as_sent)
+            response = await self._accelerate(asked, delivery.watch)
             if request.method == "POST" and line.flight == "lead":
                 return await self._consequences(request, response, line, rule)
             return response

@@ -154,6 +154,10 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "a rule that is none": ("rules: [search]", [f"2:9: rules[0]: found search; allowed: a mapping of {RULE_KEYS}"]),
+    "an offer without the owner's word": (
+        "rules: [{name: a, match: {method: POST, path: /}, query: offer}]",
+        ["2:58: rules[0].query: found offer; allowed: offer beside safe: true, your word that its POST only reads"],
+    ),
     "names": (
         "rules:\n- {name: A, match: {path: /}}\n- {name: default, match: {path: /}}\n",
         [
@@ -327,7 +331,6 @@ LATER: dict[str, tuple[str, str, str]] = {
     "store.redis": ("store: {redis: 'redis://:pw@cache:6379/0'}", "'redis://***@cache:6379/0'", "leave it out"),
     "store.aiocache": ("store: {aiocache: 'pkg:Class'}", "'pkg:Class'", "leave it out"),
     "rules[].grace": ("grace: {refresh: 10m, error: 24h}", "a mapping", "leave it out"),
-    "rules[].query": ("query: offer", "offer", "leave it out"),
     "rules[].prefer_stale_after": ("prefer_stale_after: 2s", "2s", "leave it out"),
     "rules[].split": ("split: {by: nothing, wrong: too}", "a mapping", "leave it out"),
     "rules[].rollout": ("rollout: {split: {mode: shadow, percent: 5}}", "a mapping", "leave it out"),

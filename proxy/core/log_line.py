@@ -81,6 +81,7 @@ class LogLine:
     parts: int | None = None
     parts_hit: int | None = None
     flight: str | None = None
+    translated: bool | None = None
     bytes_in: int = 0
     bytes_out: int = 0
     normalize_s: float | None = None
@@ -146,7 +147,7 @@ class LogLine:
 
 
 _ONE_PER_EVENT = ("timestamp", "level", "event", "version", "pid")
-_NOT_BUILT = ("arm", "translated", "queue_s", "merge_s")
+_NOT_BUILT = ("arm", "queue_s", "merge_s")
 _OWN = tuple(name for name in ORDER if name not in _ONE_PER_EVENT + _NOT_BUILT)
 _values = attrgetter(*_OWN)
 

@@ -1,12 +1,16 @@
 """Request × Rule → may this request be answered from the store, or must it pass through, and why."""
 
+from dataclasses import replace
+
 from proxy.core.cache_control import Directives
 from proxy.core.cache_control import parse as parse_cache_control
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.types import Request
+from proxy.core.validation import CONDITIONS
 
 _PRECONDITIONS = frozenset({b"if-match", b"if-unmodified-since"})
+_ASKED_BY_CONTENT = frozenset({"POST", "QUERY"})
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
 
 
@@ -30,7 +34,8 @@ def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reas
     by_owner = rule.ttl is not None
     reasons = (
         (Reason.METHOD, request.method not in rule.cacheable_methods),
-        (Reason.BODY, has_body and request.method != "POST"),
+        (Reason.BODY, has_body and request.method not in _ASKED_BY_CONTENT),
+        (Reason.BODY, request.method == "QUERY" and b"content-type" not in names),
         (Reason.REQUEST_NO_STORE, "no-store" in directives),
         (Reason.PRECONDITION, not _PRECONDITIONS.isdisjoint(names)),
         (Reason.KEY_BODY_ENCODING, has_body and b"content-encoding" in names),
@@ -38,3 +43,10 @@ def reason_to_pass(request: Request, rule: Rule, directives: Directives) -> Reas
         (Reason.CREDENTIALS, by_owner and not _CREDENTIALS.difference(rule.private_by).isdisjoint(names)),
     )
     return next((reason for reason, holds in reasons if holds), None)
+
+
+def translated(request: Request) -> Request:
+    """Return a QUERY as the POST that the service knows, without what would mean another thing there (RFC 10008)."""
+    return replace(
+        request, method="POST", headers=tuple([field for field in request.headers if field[0] not in CONDITIONS])
+    )

@@ -13,7 +13,15 @@ DEFAULT = "default"
 UNMATCHED = "unmatched"
 
 _SAFE_TO_CACHE = frozenset({"GET", "HEAD"})
-_WITH_OWNERS_WORD = _SAFE_TO_CACHE | {"POST"}
+_BY_CONTENT = frozenset({"QUERY"})
+"""Safe by its definition, and its answers are kept by what it sends (RFC 10008 §2.7)."""
+
+# What the normalizers of a rule read.
+_READ_AS = {
+    "json": b"application/json",
+    "graphql": b"application/json",
+    "form": b"application/x-www-form-urlencoded",
+}
 
 Cookies = Literal["pass", "ignore"] | tuple[str, ...]
 
@@ -24,7 +32,7 @@ class Rule:
 
     `ttl` is None (the origin says), seconds, or seconds by status; `refresh` and `error` are how long past it a stale
     answer may be served, while a new one is fetched and while the upstream fails. Sizes are bytes. `ours` marks the implicit last
-    rule, for which nobody gave a word.
+    rule, for which nobody gave a word. `offers_query`: a QUERY goes up as the POST that the service knows.
     """
 
     name: str
@@ -42,12 +50,24 @@ class Rule:
     private_by: tuple[bytes, ...] = ()
     max_object: int = 32 * 2**20
     max_key_body: int = 10 * 2**20
+    offers_query: bool = False
     ours: bool = False
 
     @property
     def cacheable_methods(self) -> frozenset[str]:
         """Return the methods whose answers may be stored: POST only with the owner's word that it only reads."""
-        return _WITH_OWNERS_WORD if self.safe else _SAFE_TO_CACHE
+        return _SAFE_TO_CACHE | _BY_CONTENT | ({"POST"} if self.safe else set())
+
+    @property
+    def usual_methods(self) -> frozenset[str]:
+        """Return the methods that the rule is for where it names none."""
+        return self.cacheable_methods - _BY_CONTENT
+
+    @property
+    def accept_query(self) -> bytes:
+        """Return the media types that a QUERY may have, for Accept-Query (RFC 10008 §3)."""
+        words = {type(one).__module__.rpartition(".")[2] for one in self.normalizers}
+        return next((media_type for word, media_type in _READ_AS.items() if word in words), b'"*/*"')
 
     def signature(self) -> bytes:
         """Return a digest of what decides the meaning of a key: the normalizers, their options and versions."""
@@ -78,7 +98,8 @@ def first_match(rules: Sequence[Rule], request: Request, host: bytes) -> Rule | 
     path = request.path
     methods = _SAFE_TO_CACHE if request.method == "HEAD" else {request.method}  # a HEAD asks for a GET's head
     for rule in rules:
-        if methods.isdisjoint(rule.methods or rule.cacheable_methods):
+        offered = rule.offers_query and request.method == "QUERY"
+        if not offered and methods.isdisjoint(rule.methods or rule.usual_methods):
             continue
         if rule.path.fullmatch(path) and (rule.host is None or rule.host.fullmatch(host)):
             return rule

@@ -11,8 +11,11 @@ OURS = b'"fr-%b"'
 
 _TAG = re.compile(rb'(?:W/)?"[^"]*+"')
 _TAG_OF_OURS = re.compile(rb'(?:W/)?"fr-[0-9a-f]{24}"')
+VALIDATED = frozenset({"GET", "QUERY"})
+"""The methods whose stored answers the origin can be asked about."""
+
 # What a client asked under its own conditions or in parts, we ask under ours and as a whole.
-_CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range"})
+CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range"})
 _VALIDATORS = ((b"etag", b"if-none-match"), (b"last-modified", b"if-modified-since"))
 # RFC 9111 §3.2: what describes the stored bytes stays with them.
 _OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-range", b"content-md5", b"content-digest"})
@@ -38,9 +41,9 @@ def has_validator(headers: Headers) -> bool:
 
 def unconditional(request: Request) -> Request:
     """Return the request for the whole, whatever its client has already."""
-    if request.method != "GET" or _CONDITIONS.isdisjoint(request.fields):
+    if request.method not in VALIDATED or CONDITIONS.isdisjoint(request.fields):
         return request
-    return replace(request, headers=tuple([field for field in request.headers if field[0] not in _CONDITIONS]))
+    return replace(request, headers=tuple([field for field in request.headers if field[0] not in CONDITIONS]))
 
 
 def validating(request: Request, entry: Entry) -> Request:

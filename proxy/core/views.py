@@ -7,6 +7,7 @@ from proxy.core.ranges import cut
 from proxy.core.types import Request, Response
 from proxy.core.validation import tags
 
+_WITH_CONDITIONS = frozenset({"GET", "HEAD", "QUERY"})
 # RFC 9110 §15.4.5: a 304 tells of the choice of representation, not of the representation.
 _OF_THE_BODY = frozenset(
     {
@@ -22,14 +23,14 @@ def view(request: Request, response: Response, now: float) -> Response:
     A cache evaluates If-None-Match and If-Modified-Since, in this order, before Range (RFC 9111 §4.3.2,
     RFC 9110 §13.2.2).
     """
-    if request.method not in {"GET", "HEAD"}:
-        return response  # neither conditions nor ranges mean this elsewhere
+    if request.method not in _WITH_CONDITIONS:
+        return response
     if response.status == 200 and is_unmodified(request, response, now):
         kept = tuple([field for field in response.headers if field[0] not in _OF_THE_BODY])
         return Response(304, kept)
     if request.method == "HEAD":
         return replace(response, body=b"")
-    wanted = request.header(b"range")
+    wanted = request.header(b"range") if request.method == "GET" else None
     return response if wanted is None else cut(response, wanted, request.header(b"if-range"))
 
 

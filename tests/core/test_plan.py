@@ -6,7 +6,7 @@ import pytest
 
 from proxy.core.cache_control import NONE, parse
 from proxy.core.normalize.sort_params import SortParams
-from proxy.core.plan import directives_of, reason_to_pass
+from proxy.core.plan import directives_of, reason_to_pass, translated
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, path_pattern
 from proxy.core.types import Request
@@ -97,3 +97,9 @@ def test_reason_to_pass(request_, rule, reason):
 
 def test_the_directives_are_those_handed_in():
     assert reason_to_pass(get(), ORIGIN, parse(b"no-store")) is Reason.REQUEST_NO_STORE
+
+
+def test_a_query_goes_up_as_a_post_without_its_conditions():
+    """RFC 10008: they would mean another thing to a POST (RFC 9110 §13.1.2)."""
+    asked = Request("QUERY", b"/a?b", ((b"if-none-match", b"*"), (b"range", b"bytes=0-1"), (b"x", b"y")), b"body")
+    assert translated(asked) == Request("POST", b"/a?b", ((b"x", b"y"),), b"body")

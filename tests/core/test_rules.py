@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.normalize.form import Form
+from proxy.core.normalize.json import Json
 from proxy.core.normalize.lower import Lower
 from proxy.core.normalize.sort_params import SortParams
 from proxy.core.rules import Rule, default_rule, first_match, host_pattern, path_pattern
@@ -78,15 +80,35 @@ def rule(name: str = "r", path: str = "/**", **more) -> Rule:
 
 
 METHODS = {
-    "an answer to GET or HEAD may be kept": (rule(), {"GET", "HEAD"}),
-    "POST needs the owner's word that it only reads": (rule(safe=True), {"GET", "HEAD", "POST"}),
-    "naming a method is not that word": (rule(methods=frozenset({"POST"})), {"GET", "HEAD"}),
+    "an answer to GET, HEAD or QUERY may be kept": (rule(), {"GET", "HEAD", "QUERY"}),
+    "POST needs the owner's word that it only reads": (rule(safe=True), {"GET", "HEAD", "POST", "QUERY"}),
+    "naming a method is not that word": (rule(methods=frozenset({"POST"})), {"GET", "HEAD", "QUERY"}),
 }
 
 
 @pytest.mark.parametrize(("one", "methods"), METHODS.values(), ids=METHODS)
 def test_cacheable_methods(one, methods):
     assert one.cacheable_methods == methods
+    assert one.usual_methods == methods - {"QUERY"}, "who names no method does not mean QUERY"
+
+
+OFFERED = {
+    "as it came": (rule(), b'"*/*"'),
+    "JSON": (rule(normalizers=(Json(),)), b"application/json"),
+    "a form": (rule(normalizers=(Form(),)), b"application/x-www-form-urlencoded"),
+}
+
+
+@pytest.mark.parametrize(("one", "media_types"), OFFERED.values(), ids=OFFERED)
+def test_accept_query(one, media_types):
+    """RFC 10008 §3."""
+    assert one.accept_query == media_types
+
+
+def test_a_rule_that_offers_query_is_for_it():
+    offering = rule(methods=frozenset({"POST"}), offers_query=True)
+    assert first_match([offering], Request("QUERY", b"/"), b"h") is offering
+    assert first_match([offering], Request("GET", b"/"), b"h") is None
 
 
 READ = rule("read", "/a", safe=True)
