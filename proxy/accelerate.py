@@ -23,7 +23,8 @@ from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamError
 from proxy.fetch import Fetch
 from proxy.places import Asked, Found, Places
-from proxy.upstream.collapse import Flight, Flights, Reader, Uncacheable
+from proxy.upstream.collapse import Flight, Flights, Reader
+from proxy.upstream.uncacheable import Uncacheable
 
 _FAILED = frozenset({500, 502, 503, 504})
 """The answers that a stale one may stand in for (RFC 5861 §4)."""
@@ -37,7 +38,7 @@ class Accelerate:
         self._places = places
         self._flights = flights
         self._clock = clock
-        self._refreshing = False
+        self._refresh_flight: Flight | None = None
         self._uncacheable = Uncacheable()
 
     async def __call__(self, asked: Asked, wait: Callable[[], None]) -> Response:
@@ -82,7 +83,12 @@ class Accelerate:
         """Return the range that its client asked for, if a stored part holds it (RFC 9111 §3.3)."""
         wanted, now = asked.request.header(b"range"), self._clock.wall()
         verdict = judge(part, now, asked.directives)
-        if wanted is None or verdict.act is not Act.DELIVER or asks_conditionally(asked.request):
+        if (
+            wanted is None
+            or asked.request.method != "GET"
+            or verdict.act is not Act.DELIVER
+            or asks_conditionally(asked.request)
+        ):
             return None
         kept = Response(part.status, part.headers, part.body)
         if cut_part(kept, wanted, asked.request.header(b"if-range")) is None:
@@ -106,20 +112,19 @@ class Accelerate:
         flight = reader.flight
         line.call = flight.call
         try:
-            head = await self._head(reader, asked)
+            head = await self._head(reader, found, asked)
         except UpstreamError as error:
             await reader.aclose()
-            if (bridge := self._bridge(found.entry, asked, error.reason)) is not None:
+            if (bridge := self._bridge(found.entry, asked, error.reason, None)) is not None:
                 return bridge
             raise
         except BaseException:
             await reader.aclose()
             raise
-        # a failure, or an answer to a condition, says nothing about the answers to come
-        if reader.lead and head.status < 500 and not asks_conditionally(flight.request):
+        if reader.lead and _tells_of_others(head, flight, asked):
             self._uncacheable.note(place, self._clock.wall(), shared=flight.shared)
         failed = head.status in _FAILED and not flight.shared
-        if failed and (bridge := self._bridge(found.entry, asked, Reason.STATUS)) is not None:
+        if failed and (bridge := self._bridge(found.entry, asked, Reason.STATUS, head.status)) is not None:
             await reader.aclose()
             return bridge
         line.reason = line.reason or flight.refused
@@ -140,11 +145,11 @@ class Accelerate:
             stored=flight.refused is None, collapsed=collapsed, varied=found.marker is not None,
         )  # fmt: skip
         if flight.confirmed is not None:
-            return self._stored(flight.confirmed, asked, member)
+            return self._stored(flight.confirmed if collapsed else flight.told or flight.confirmed, asked, member)
         line.cache_status = member
         return Response(head.status, answered(head.headers, http_date(self._clock.wall())), head.body)
 
-    def _bridge(self, entry: Entry | None, asked: Asked, reason: str) -> Response | None:
+    def _bridge(self, entry: Entry | None, asked: Asked, reason: str, status: int | None) -> Response | None:
         """Return the stale answer that may stand in for a failure of the upstream (RFC 5861 §4), if there is one."""
         now = self._clock.wall()
         if entry is None or left(entry, now) > 0 or not bridges(entry, now, asked.directives):
@@ -152,27 +157,28 @@ class Accelerate:
         line = asked.line
         line.outcome, line.reason = Outcome.STALE, reason
         line.error, line.error_source = reason, "upstream"
-        return self._stored(entry, asked)
+        return self._stored(entry, asked, cache_status.forwarded(Outcome.EXPIRED, reason, status=status))
 
     def _refresh(self, found: Found, asked: Asked) -> None:
         """Fetch behind a stale answer, one at a time: the upstream is not hit harder because nobody waits."""
-        if self._refreshing or self._flights.under_way(found.place) or asked.request.method == "HEAD":
+        if self._flights.under_way(found.place) or asked.request.method == "HEAD":
+            return
+        if self._refresh_flight is not None and not self._refresh_flight.ended:
             return
         whole = replace(asked, request=unconditional(asked.request))
-        flight = Flight(whole.request, kept=True, most_behind=asked.rule.max_object)
-        flight.home, flight.unwatched = found.home, True
+        flight = self._flight(whole, found, kept=True)
+        flight.unwatched = True
         entry = found.entry
         can_be_asked = asked.request.method in VALIDATED and entry is not None and has_validator(entry.headers)
         stale = entry if can_be_asked else None
+        self._refresh_flight = flight
+        self._flights.start(found.place, flight, lambda flight: self._fetch(found, flight, whole, stale))
 
-        async def fetch(flight: Flight) -> None:
-            try:
-                await self._fetch(found, flight, whole, stale)
-            finally:
-                self._refreshing = False
-
-        self._refreshing = True
-        self._flights.start(found.place, flight, fetch)
+    def _flight(self, asked: Asked, found: Found, *, kept: bool) -> Flight:
+        flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
+        flight.key, flight.home, flight.query = found.key, found.home, found.query
+        flight.bare, flight.rule = self._places.bare(found.query, asked), asked.rule.name
+        return flight
 
     def _take_off(self, found: Found, place: bytes, asked: Asked, verdict: Verdict) -> Reader:
         stale = found.entry if verdict.act is Act.REVALIDATE and asked.request.method in VALIDATED else None
@@ -181,23 +187,37 @@ class Accelerate:
         known = self._uncacheable.holds(place, self._clock.wall())
         for_all = (found.entry is not None or not asked.rule.ours) and not known
         own = asks_conditionally(asked.request) or b"range" in asked.request.fields
-        flight = Flight(
-            asked.request, kept=for_all and (stale is not None or not own), most_behind=asked.rule.max_object
-        )
-        flight.home = found.home
+        flight = self._flight(asked, found, kept=for_all and (stale is not None or not own))
         reader = flight.reader(lead=True)
         self._flights.start(place, flight, lambda flight: self._fetch(found, flight, asked, stale))
         return reader
 
-    @staticmethod
-    async def _head(reader: Reader, asked: Asked) -> Response:
+    async def _head(self, reader: Reader, found: Found, asked: Asked) -> Response:
         head = await reader.head()
-        if not reader.lead:
-            vary = vary_of(head)
-            ours, theirs = (variant_key(b"", vary, one.headers) for one in (asked.request, reader.flight.request))
-            if ours != theirs:
-                raise Fallback(Reason.VARY)
+        if not reader.lead and not self._is_for(head, reader.flight, found, asked):
+            raise Fallback(Reason.VARY)
         return head
+
+    def _is_for(self, head: Response, flight: Flight, found: Found, asked: Asked) -> bool:
+        """Tell whether the answer that another waited for is this request's too, now that its head is known."""
+        vary = vary_of(head)
+        ours, theirs = (variant_key(b"", vary, one.headers) for one in (asked.request, flight.request))
+        if ours != theirs or (flight.guessed and b"cookie" in asked.request.fields):
+            return False
+        if found.key == flight.key or flight.query is None:
+            return True
+        here = self._places.home_of(found.key, found.query, head.headers, asked)
+        return here == self._places.home_of(flight.key, flight.query, head.headers, asked)
+
+
+def _tells_of_others(head: Response, flight: Flight, asked: Asked) -> bool:
+    """Tell whether this answer says whether the next ones to the same question may be shared.
+
+    A failure, a part, an answer to a condition or to somebody's credentials, and what was overtaken do not.
+    """
+    if head.status >= 500 or head.status in {206, 304, 416} or flight.disowned:
+        return False
+    return not asks_conditionally(flight.request) and b"authorization" not in asked.request.fields
 
 
 def _flight_place(found: Found, asked: Asked, verdict: Verdict) -> bytes:

@@ -129,7 +129,7 @@ class Proxy:
         places = Places(self._store, scopes, clock, self._failed, forms.note)
         self._bypass = Bypass(_bypass_file(config.store.namespace, address.identity))
         flights = Flights(self._tasks)
-        accelerate = Accelerate(Fetch(self._upstream, places, timeouts, clock), places, flights, clock)
+        accelerate = Accelerate(Fetch(self._upstream, places, flights, timeouts, clock), places, flights, clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
         serve = Serve(
             rules, accelerate, consequences, self._upstream, self._bypass, clock, via=via, new_id=_new_ids(), tell=self._tell,

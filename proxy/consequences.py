@@ -6,19 +6,21 @@ good (RFC 9111 §4.3.5); a POST may bring what a GET would get (RFC 9110 §9.3.3
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from math import inf, nextafter
 
 from proxy.clock import Clock
 from proxy.core.invalidation import changed_targets, is_its_own_location
 from proxy.core.key import normal_host
 from proxy.core.log_line import LogLine
-from proxy.core.plan import reason_to_pass
+from proxy.core.plan import directives_of, reason_to_pass
 from proxy.core.rules import Rule, first_match
 from proxy.core.storing import content_length, decide, entry_of, groups_of
 from proxy.core.types import SAFE_METHODS, Request, Response, Stream
-from proxy.core.validation import agrees, asks_conditionally, freshened
+from proxy.core.validation import asks_conditionally, freshened, has_credentials, head_says
 from proxy.errors import Fallback
 from proxy.places import Asked, Places
-from proxy.upstream.collapse import Flights
+from proxy.upstream.collapse import Flight, Flights
 
 _GROUPS = b"cache-group-invalidation"
 
@@ -46,10 +48,10 @@ class Consequences:
             if request.method == "HEAD":
                 await self._hear(request, response, line)
             elif rule is not None and request.method in rule.cacheable_methods:  # it only reads
-                return await self._kept_for_get(request, response, line)
+                return await self._kept_for_get(request, response, line, reads_only=True)
             elif request.method not in SAFE_METHODS:
                 await self._forget(request, response, line)
-                return await self._kept_for_get(request, response, line)
+                return await self._kept_for_get(request, response, line, reads_only=False)
         except Exception as error:  # noqa: BLE001  the request itself has succeeded
             self._failed(error, line.request_id)
         except BaseException:
@@ -62,7 +64,7 @@ class Consequences:
         """Return the request for what is stored, in a line of its own; None where nothing can be."""
         host = normal_host(request)
         rule = first_match(self._rules, request, host)
-        if rule is None or reason_to_pass(request, rule, {}):
+        if rule is None or reason_to_pass(request, rule, directives_of(request, rule.ignore_client)):
             return None
         return Asked(request, rule, host, {}, replace(line))
 
@@ -70,9 +72,7 @@ class Consequences:
         """Drop what an unsafe request may have changed, and disown what is being fetched of it."""
         targets = changed_targets(request, response)
         if targets:
-            named = groups_of(response, normal_host(request), _GROUPS)
-            if named:
-                self._places.purges.groups(named, self._clock.wall())
+            self._forget_groups(groups_of(response, normal_host(request), _GROUPS))
         for target in targets:
             changed = replace(request, method="GET", target=target, body=b"")
             host = normal_host(changed)
@@ -80,39 +80,46 @@ class Consequences:
             if rule is not None:
                 await self._forget_one(Asked(changed, rule, host, {}, replace(line)))
 
+    def _forget_groups(self, groups: tuple[bytes, ...]) -> None:
+        if groups:
+            self._places.purges.groups(groups, self._clock.wall())
+            self._flights.disown(lambda flight: not set(groups).isdisjoint(flight.groups))
+
     async def _forget_one(self, asked: Asked) -> None:
+        """Forget a target, whoever asked for it: also what was stored for others' fields."""
         try:
             found = await self._places.find(asked)
         except Fallback:
             return  # what has no key has no entry
-        if found.entry is not None and found.entry.groups:
-            self._places.purges.groups(found.entry.groups, self._clock.wall())
-        for home in {found.key, found.home}:
-            self._flights.disown(home)
+        bare = self._places.bare(found.query, asked)
+        homes = {found.key, found.home, bare}
+        self._places.purges.targets([bare], self._clock.wall())
+        if found.entry is not None:
+            self._forget_groups(found.entry.groups)
+        self._flights.disown(lambda flight: flight.bare == bare or flight.home in homes)
+        for home in homes:
             await self._places.forget(home)
 
     async def _hear(self, request: Request, response: Response, line: LogLine) -> None:
         """Freshen the stored answer to a GET, or drop it, as the answer to a HEAD says (RFC 9111 §4.3.5)."""
         asked = self._asked(replace(request, method="GET"), line)
-        if asked is None or asks_conditionally(request) or response.status == 304 or response.status >= 500:
+        if asked is None or asks_conditionally(request) or b"range" in request.fields:
             return
         found = await self._places.find(asked)
-        if found.entry is None:
+        still_good = None if found.entry is None else head_says(found.entry, response)
+        if found.entry is None or still_good is None:
             return
-        if not agrees(found.entry, response):
-            await self._places.drop(found, asked)
-            return
-        now = self._clock.wall()
-        fresh = freshened(found.entry, response)
-        storing = decide(asked.request, fresh, asked.rule, now)
-        if storing.reason is not None:
+        now, asked_at = self._clock.wall(), _asked_at(line, self._clock)
+        fresh = freshened(found.entry, response, for_one=has_credentials(request))
+        storing = decide(asked.request, fresh, asked.rule, now, now - asked_at)
+        if not still_good or storing.reason is not None:
             await self._places.drop(found, asked)
             return
         cost = found.entry.cost
         entry = entry_of(fresh, found.entry.body, storing, asked.rule, now=now, cost=cost, host=asked.host)
-        await self._places.keep(found, entry, storing, asked, now)
+        await self._places.keep(found, entry, storing, asked, asked_at)
 
-    async def _kept_for_get(self, request: Request, response: Response, line: LogLine) -> Response:
+    async def _kept_for_get(self, request: Request, response: Response, line: LogLine, *, reads_only: bool) -> Response:
         """Let the answer to a POST be kept for the GET of the same target, where its origin says that it is that."""
         if request.method != "POST" or response.status != 200 or not is_its_own_location(request, response):
             return response
@@ -120,37 +127,50 @@ class Consequences:
         asked = self._asked(replace(request, method="GET", body=b"", headers=fields), line)
         if asked is None:
             return response
-        now = self._clock.wall()
+        # an unsafe one has just overtaken all that was asked for before: not its own answer
+        now = nextafter(self._clock.wall(), inf)
         storing = decide(asked.request, response, replace(asked.rule, ttl=None), now)
         if not storing.is_fresh or storing.guessed:  # only what the origin itself says for how long
             return response
         found = await self._places.find(asked)
+        flight = Flight(asked.request, kept=True)
+        flight.home, flight.bare = found.home, self._places.bare(found.query, asked)
+        flight.rule, flight.groups = asked.rule.name, groups_of(response, asked.host)
+        asked_at = _asked_at(line, self._clock) if reads_only else now
 
         async def keep(body: bytes) -> None:
-            if content_length(response) not in {None, len(body)}:
+            if flight.disowned or content_length(response) not in {None, len(body)}:
                 return
-            entry = entry_of(
-                response, body, storing, asked.rule, now=now, cost=_cost(line, self._clock), host=asked.host
-            )
-            await self._places.keep(found, entry, storing, asked, now)
+            cost = self._clock.wall() - _asked_at(line, self._clock)
+            entry = entry_of(response, body, storing, asked.rule, now=now, cost=cost, host=asked.host)
+            if await self._places.keep(found, entry, storing, asked, asked_at):
+                self._flights.overtake(flight, storing.vary)
 
+        self._flights.begin(found.place, flight)
         if isinstance(response.body, bytes):
             await keep(response.body)
+            self._flights.landed(found.place, flight)
             return response
-        return replace(response, body=_Kept(response.body, keep, asked.rule.max_object))
+        landed = partial(self._flights.landed, found.place, flight)
+        return replace(response, body=_Kept(response.body, keep, landed, asked.rule.max_object))
 
 
-def _cost(line: LogLine, clock: Clock) -> float:
-    return 0.0 if line.call is None else line.call.duration_s(clock.timer())
+def _asked_at(line: LogLine, clock: Clock) -> float:
+    """Return when the request went upstream, by the wall clock."""
+    began = line.began if line.call is None else line.call.began
+    return clock.wall() - (clock.timer() - began)
 
 
 class _Kept:
     """A body that is handed to `keep` when it is complete, unless it is longer than `most` bytes."""
 
-    def __init__(self, body: Stream, keep: Callable[[bytes], Awaitable[None]], most: int) -> None:
+    def __init__(
+        self, body: Stream, keep: Callable[[bytes], Awaitable[None]], landed: Callable[[], None], most: int
+    ) -> None:
         self._body = body
         self._chunks = aiter(body)
         self._keep = keep
+        self._landed = landed
         self._left = most
         self._read: list[bytes] = []
 
@@ -163,6 +183,7 @@ class _Kept:
         except StopAsyncIteration:
             if self._left >= 0:
                 await self._keep(b"".join(self._read))
+                self._left = -1
             raise
         self._left -= len(chunk)
         if self._left >= 0:
@@ -172,4 +193,6 @@ class _Kept:
         return chunk
 
     async def aclose(self) -> None:
+        """Let go of the rest."""
+        self._landed()
         await self._body.aclose()

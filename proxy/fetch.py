@@ -6,23 +6,24 @@ from proxy.clock import Clock
 from proxy.core.partial import completed, completing
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
-from proxy.core.storing import Storing, content_length, decide, entry_of
+from proxy.core.storing import FOR_ONE, Storing, content_length, decide, entry_of, groups_of
 from proxy.core.types import Entry, Request, Response
-from proxy.core.validation import confirms, freshened, unconditional, validating
+from proxy.core.validation import confirms, freshened, has_credentials, unconditional, validating
 from proxy.errors import UpstreamCut
 from proxy.places import Asked, Found, Places
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
-from proxy.upstream.collapse import Flight
+from proxy.upstream.collapse import Flight, Flights
 
-# A 304 to a client's own condition, a part, and failures: what is stored may still be good.
-_TELLS_NOTHING = frozenset({206, 304, 416, *range(500, 600)})
+# A 304 to a client's own condition, a part, who must wait, and failures: what is stored may still be good.
+_TELLS_NOTHING = frozenset({206, 304, 408, 416, 429, *range(500, 600)})
 
 
 class Fetch:
     """Fetches for flights, and keeps what may be kept."""
 
-    def __init__(self, upstream: Upstream, places: Places, timeouts: Timeouts, clock: Clock) -> None:
+    def __init__(self, upstream: Upstream, places: Places, flights: Flights, timeouts: Timeouts, clock: Clock) -> None:
         self._upstream = upstream
+        self._flights = flights
         self._places = places
         self._timeouts = timeouts
         self._clock = clock
@@ -54,7 +55,7 @@ class Fetch:
         finally:
             await _let_go(response)
         if confirms(stale, response):
-            await self._freshen(found, flight, asked, freshened(stale, response), stale)
+            await self._freshen(found, flight, asked, response, stale)
             return None
         flight.call.begin_again()
         return await self._send(unconditional(asked.request), flight, asked)
@@ -78,9 +79,9 @@ class Fetch:
         """Let all read an answer while it arrives; store it, or forget what it overtook."""
         try:
             storing, now = self._decided(response, flight, asked)
-            flight.open(response, storing.reason, shared=storing.is_fresh)
-            if storing.reason and found.entry is not None and response.status not in _TELLS_NOTHING:
-                await self._places.drop(found, asked)
+            self._open(flight, response, storing, asked)
+            if storing.reason and response.status not in _TELLS_NOTHING:
+                await self._drop(found, flight, asked)
             last = await self._body(flight, response, asked.rule)
             if flight.kept:
                 entry = self._entry(response, flight.body + last, storing, flight, asked, now)
@@ -95,18 +96,40 @@ class Fetch:
         now, delay = self._clock.wall(), flight.call.ttfb_s or 0.0
         return decide(asked.request, response, asked.rule, now, delay), now
 
-    async def _freshen(self, found: Found, flight: Flight, asked: Asked, confirmed: Response, stale: Entry) -> None:
+    def _open(self, flight: Flight, response: Response, storing: Storing, asked: Asked) -> None:
+        """Let all see the head; who only waited sees no more of it than would be stored."""
+        flight.groups = groups_of(response, asked.host)
+        flight.guessed, flight.withheld = storing.guessed, storing.withheld | FOR_ONE
+        if self._places.purges.took(asked.rule.name, flight.groups, flight.bare, self._asked_at(flight)):
+            flight.disown()
+        flight.open(response, storing.reason, shared=storing.is_fresh)
+
+    def _asked_at(self, flight: Flight) -> float:
+        return self._clock.wall() - (self._clock.timer() - flight.call.began)
+
+    async def _freshen(self, found: Found, flight: Flight, asked: Asked, answer: Response, stale: Entry) -> None:
         """Let all read what was stored, with the fields of a 304, and store it so."""
-        whole = replace(asked, request=unconditional(asked.request))
-        storing, now = self._decided(confirmed, flight, whole)
-        entry = replace(self._entry(confirmed, stale.body, storing, flight, asked, now), cost=stale.cost)
-        flight.confirmed = entry
-        if storing.reason is None:
-            await self._keep(found, entry, storing, flight, asked)
-        else:
-            await self._places.drop(found, asked)
-        flight.open(confirmed, storing.reason, shared=storing.is_fresh)
+        for_one = has_credentials(asked.request)
+        told, confirmed = freshened(stale, answer), freshened(stale, answer, for_one=for_one)
+        storing, now = self._decided(confirmed, flight, replace(asked, request=unconditional(asked.request)))
+        flight.confirmed = self._entry(confirmed, stale.body, storing, flight, asked, now)
+        flight.confirmed = replace(flight.confirmed, cost=stale.cost)
+        for_leader = replace(storing, withheld=frozenset())
+        flight.told = replace(self._entry(told, stale.body, for_leader, flight, asked, now), cost=stale.cost)
+        if storing.reason is None and not flight.disowned:
+            await self._keep(found, flight.confirmed, storing, flight, asked)
+        elif storing.reason is not None:
+            await self._drop(found, flight, asked)
+        self._open(flight, confirmed, storing, asked)
         flight.end()
+
+    async def _drop(self, found: Found, flight: Flight, asked: Asked) -> None:
+        """Forget what was overtaken by an answer that may not be stored."""
+        if flight.disowned:
+            return
+        self._flights.overtake(flight, ())
+        if found.entry is not None or found.part is not None:
+            await self._places.drop(found, asked)
 
     @staticmethod
     async def _body(flight: Flight, response: Response, rule: Rule) -> bytes:
@@ -136,9 +159,8 @@ class Fetch:
 
     async def _keep(self, found: Found, entry: Entry, storing: Storing, flight: Flight, asked: Asked) -> None:
         began = self._clock.timer()
-        asked_at = self._clock.wall() - (began - flight.call.began)
-        await self._places.keep(found, entry, storing, asked, asked_at)
-        flight.overtake()
+        if await self._places.keep(found, entry, storing, asked, self._asked_at(flight)):
+            self._flights.overtake(flight, storing.vary)
         flight.call.store_s = self._clock.timer() - began
 
 

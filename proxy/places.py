@@ -4,7 +4,8 @@ key → its entry, or by No-Vary-Search the entry of an equal query → by Vary 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
@@ -18,8 +19,8 @@ from proxy.core.params import params_of
 from proxy.core.partial import united
 from proxy.core.rules import Rule
 from proxy.core.storing import Storing
-from proxy.core.types import Entry, Query, Request, joined
-from proxy.core.variants import in_language, marker_for, variants, with_variant
+from proxy.core.types import Entry, Headers, Query, Request, joined
+from proxy.core.variants import marker_for, variants, with_variant
 from proxy.errors import Fallback
 from proxy.store import Store
 from proxy.store.epochs import Purges
@@ -85,6 +86,8 @@ class Places:
         self._clock = clock
         self._failed = failed
         self.purges = Purges()
+        self._any_equal = False
+        self._writing: dict[bytes, tuple[asyncio.Lock, int]] = {}
 
     async def find(self, asked: Asked) -> Found:
         """Look up what is stored for a request. Raises Fallback where it has no certain key."""
@@ -114,25 +117,26 @@ class Places:
 
     async def _found(self, key: bytes, query: Query, asked: Asked) -> Found:
         home, marker = key, None
-        entry = await self._entry_at(home, asked)
-        if entry is None and (equal := await self._equal_query(query, asked)) is not None:
-            home = equal
-            entry = await self._entry_at(home, asked)
+        target = self.bare(query, asked) if query.fields else b""  # else a purge of it has deleted what stood here
+        entry = await self._entry_at(home, asked, target)
+        if entry is None or self._any_equal:
+            equal = await self._equal_query(query, asked)
+            other = None if equal is None else await self._entry_at(equal, asked, target)
+            if equal is not None and _is_newer(other, entry):
+                home, entry = equal, other
         place = home
         if entry is not None and entry.vary:
             marker = entry
             place = variant_key(home, marker.vary, asked.request.headers, marker.body)
-            entry = await self._entry_at(place, asked)
-            if entry is None and (spoken := in_language(marker, asked.request.headers)) is not None:
-                entry = await self._entry_at(spoken, asked)
-        part = await self._entry_at(_part_of(place), asked) if entry is None and query.method == "GET" else None
+            entry = await self._entry_at(place, asked, target)
+        part = await self._entry_at(_part_of(place), asked, target) if entry is None and query.method == "GET" else None
         return Found(key, query, home, place, entry, marker, part)
 
-    async def _entry_at(self, place: bytes, asked: Asked) -> Entry | None:
+    async def _entry_at(self, place: bytes, asked: Asked, target: bytes) -> Entry | None:
         (entry,) = await self._store.get_many((place,))
         if entry is None or (entry.guessed and b"cookie" in asked.request.fields):
             return None  # a guess for everybody says nothing of somebody
-        return self.purges.left_of(entry)
+        return self.purges.left_of(entry, target)
 
     async def _equal_query(self, query: Query, asked: Asked) -> bytes | None:
         """Return the home of the queries that the origin last said are equal to this one, if it said so."""
@@ -141,6 +145,16 @@ class Places:
         (told,) = await self._store.get_many((self._any_query(query, asked),))
         different = None if told is None else variance(joined(told.headers, NO_VARY_SEARCH))
         return None if different is None else self._home(query, different, asked)
+
+    def bare(self, query: Query, asked: Asked) -> bytes:
+        """Return the key of a normal form without the fields that tell clients apart."""
+        return key_of(replace(query, fields=()), self._scopes[asked.rule.name])
+
+    def home_of(self, key: bytes, query: Query, headers: Headers, asked: Asked) -> bytes:
+        """Return where an answer with these fields stands: at its key, or where equal queries do."""
+        told = joined(headers, NO_VARY_SEARCH)
+        different = None if told is None or query.method != "GET" else variance(told)
+        return key if different is None else self._home(query, different, asked)
 
     def _any_query(self, query: Query, asked: Asked) -> bytes:
         """Return the place where it is told which differences between the queries of a path count."""
@@ -152,32 +166,59 @@ class Places:
         params = different.simplified(params_of(query))
         return key_of(replace(query, params=params, fields=fields), self._scopes[asked.rule.name])
 
-    async def keep(self, found: Found, entry: Entry, storing: Storing, asked: Asked, asked_at: float) -> None:
-        """Store an entry that was asked for at `asked_at` (wall clock), unless it was overtaken since."""
-        if self.purges.took(entry, asked_at):
-            return
-        home, entries = found.key, {}
-        told = joined(entry.headers, NO_VARY_SEARCH)
-        if told is not None and found.query.method == "GET" and (different := variance(told)) is not None:
-            home = self._home(found.query, different, asked)
+    async def keep(self, found: Found, entry: Entry, storing: Storing, asked: Asked, asked_at: float) -> bool:
+        """Store an entry that was asked for at `asked_at` (wall clock), unless it was overtaken; tell whether it is."""
+        if self.purges.took(entry.rule, entry.groups, self.bare(found.query, asked), asked_at):
+            return False
+        try:
+            home = self.home_of(found.key, found.query, entry.headers, asked)
+            async with self._one_at_a_time(home):
+                return await self._put(home, found, entry, storing, asked)
+        except Exception as error:  # noqa: BLE001
+            self._failed(error, asked.line.request_id)
+            return False
+
+    async def _put(self, home: bytes, found: Found, entry: Entry, storing: Storing, asked: Asked) -> bool:
+        entries, gone, place = {}, set(), home
+        if home != found.key:
+            self._any_equal = True
             entries[self._any_query(found.query, asked)] = replace(entry, status=0, body=b"", groups=(), tag=b"")
-        place, marker = home, found.marker if found.home == home else None
-        gone = {found.home} if found.home != home else set()
-        if storing.vary:
-            before = marker if marker is not None and marker.vary == storing.vary else marker_for(storing.vary, entry)
-            place = variant_key(home, storing.vary, asked.request.headers, before.body)
-            now_known = with_variant(before, place, entry, self._clock.wall())
-            if now_known is None:
-                return
-            gone |= {one.place for one in variants(before)} - {one.place for one in variants(now_known)}
-            entries[home] = now_known
+        varied = storing.vary or found.marker is not None
+        (here,) = await self._store.get_many((home,)) if varied else (None,)  # another may have come since the look-up
+        # an answer that says nothing of Vary is one of the variants that others told of (RFC 9111 §4.1)
+        if vary := storing.vary or (() if here is None else here.vary):
+            marker = here if here is not None and here.vary == vary else marker_for(vary, entry)
+            place = variant_key(home, vary, asked.request.headers, marker.body)
+            known = with_variant(marker, place, entry, self._clock.wall())
+            if known is None:
+                return False
+            gone |= {one.place for one in variants(marker)} - {one.place for one in variants(known)}
+            entries[home] = known
         if entry.status == 206:
-            entry = entry if found.part is None else united(found.part, entry)
-        entries[_part_of(place) if entry.status == 206 else place] = entry
-        await self._guarded(self._store.set_many(entries), asked)
-        self._kept(asked.rule.name, home, found.query)
+            entry = entry if found.part is None else united(found.part, entry, asked.rule.max_object)
+        if entry.status == 206:
+            entries[_part_of(place)] = entry
+        else:
+            entries[place] = entry
+            gone |= set() if found.part is None else {_part_of(place)}
+        await self._store.set_many(entries)
         if gone:
-            await self._guarded(self._store.delete(tuple(gone)), asked)
+            await self._store.delete(tuple(gone))
+        self._kept(asked.rule.name, home, found.query)
+        return True
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, home: bytes) -> AsyncIterator[None]:
+        """Let nobody else write what stands at `home` meanwhile."""
+        lock, waiting = self._writing.get(home, (asyncio.Lock(), 0))
+        self._writing[home] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._writing.pop(home)
+            if waiting > 1:
+                self._writing[home] = (lock, waiting - 1)
 
     async def drop(self, found: Found, asked: Asked) -> None:
         """Forget what one request was answered with: its variant, whole or in part."""
@@ -213,6 +254,10 @@ class Places:
             await act
         except Exception as error:  # noqa: BLE001
             self._failed(error, "" if asked is None else asked.line.request_id)
+
+
+def _is_newer(other: Entry | None, entry: Entry | None) -> bool:
+    return entry is None or (other is not None and other.stored_at > entry.stored_at)
 
 
 def _part_of(place: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Taking entries out of the store on an operator's word: by URL, key, rule or group, or all; hard, or soft (stale)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from proxy.core.types import Request
 from proxy.errors import Fallback
 from proxy.places import Asked, Places
 from proxy.store.epochs import ALL
-from proxy.upstream.collapse import Flights
+from proxy.upstream.collapse import Flight, Flights
 
 KINDS = ("url", "key", "rule", "group", "all")
 
@@ -64,17 +64,24 @@ class Purge:
         now = self._clock.wall()
         if wanted.kind == "all":
             self._places.purges.rules([ALL], now, soft=wanted.soft)
+            self._disown(lambda _: True, soft=wanted.soft)
         elif wanted.kind == "rule":
             names = [rule.name for rule in self._rules]
             if wanted.value not in names:
                 raise ValueError(f"no rule is called {wanted.value!r}; there are: {', '.join(names)}")
             self._places.purges.rules([wanted.value.encode()], now, soft=wanted.soft)
+            self._disown(lambda flight: flight.rule == wanted.value, soft=wanted.soft)
         elif wanted.kind == "group":
             self._places.purges.groups([wanted.value.encode()], now, soft=wanted.soft)
+            self._disown(lambda flight: wanted.value.encode() in flight.groups, soft=wanted.soft)
         elif wanted.request is not None:
             await self._by_request(wanted.request, soft=wanted.soft)
         else:
             await self._by_key(bytes.fromhex(wanted.value), soft=wanted.soft)
+
+    def _disown(self, purged: Callable[[Flight], bool], *, soft: bool) -> None:
+        if not soft:
+            self._flights.disown(purged)
 
     async def _by_request(self, request: Request, *, soft: bool) -> None:
         host = normal_host(request)
@@ -95,5 +102,5 @@ class Purge:
         if soft:
             await self._places.soften(key)
         else:
-            self._flights.disown(key)
+            self._flights.disown(lambda flight: key in {flight.key, flight.home})
             await self._places.forget(key)

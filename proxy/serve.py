@@ -15,7 +15,7 @@ from proxy.bypass import Bypass
 from proxy.clock import Clock
 from proxy.consequences import Consequences
 from proxy.core import cache_status, server_timing
-from proxy.core.headers import answered, passed_here_before, request_id, trace_id
+from proxy.core.headers import answered, max_forwards, passed_here_before, request_id, trace_id
 from proxy.core.http_date import render as http_date
 from proxy.core.key import normal_host
 from proxy.core.log_line import Call, LogLine
@@ -23,7 +23,7 @@ from proxy.core.plan import directives_of, reason_to_pass, translated
 from proxy.core.problem import problem
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, first_match
-from proxy.core.types import Outcome, Request, Response, Stream
+from proxy.core.types import SAFE_METHODS, Outcome, Request, Response, Stream
 from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError
 from proxy.places import Asked
 from proxy.upstream.call import Upstream
@@ -133,6 +133,14 @@ class Serve:
         """Find the request's rule, and the way that it takes."""
         if b"via" in request.fields and passed_here_before(request.headers, self._via):
             raise Refusal(508, Reason.LOOP, "this request already went through this proxy: its upstream is the proxy")
+        left = max_forwards(request.method, request.headers)
+        if left == 0:
+            return _final(request.method)
+        if left is not None:
+            fields = [
+                (name, b"%d" % (left - 1) if name == b"max-forwards" else value) for name, value in request.headers
+            ]
+            request = replace(request, headers=tuple(fields))
         host = normal_host(request)
         rule = first_match(self._rules, request, host)
         line.rule = None if rule is None else rule.name
@@ -188,7 +196,8 @@ class Serve:
         delivery.watch()
         response = await self._upstream.send(request, line.request_id, line.call)
         response = await self._consequences(request, response, line, rule)
-        line.cache_status = cache_status.forwarded(line.outcome, reason)
+        unnamed = rule is None and request.method not in SAFE_METHODS
+        line.cache_status = cache_status.forwarded(line.outcome, reason, by_method=unnamed)
         return replace(response, headers=answered(response.headers, http_date(self._clock.wall())))
 
     def _signed(self, response: Response, line: LogLine) -> Response:
@@ -231,6 +240,11 @@ class Serve:
         if not isinstance(error, UpstreamError) or line.call is None:
             return None
         return max(1, ceil(line.call.duration_s(self._clock.timer())))
+
+
+def _final(method: str) -> Response:
+    """Answer what must not be forwarded any further (RFC 9110 §7.6.2); TRACE would show what is not the client's."""
+    return Response(200 if method == "OPTIONS" else 405, ((b"content-length", b"0"),))
 
 
 def _note(line: LogLine, reason: str, source: str) -> None:

@@ -219,7 +219,7 @@ async def test_who_wants_something_newer_does_not_join_what_is_under_way(stored:
     first = here.start()
     await held.asked.wait()
     reload = here.start(asked("/kept/a", (b"cache-control", b"no-cache")))
-    await until(lambda: reload.done() or len(next(iter(here.flights._flights.values()))._readers) > 1)
+    await until(lambda: reload.done() or len(next(iter(here.flights._joined.values()))._readers) > 1)
     held.go.set()
     assert ((await reload).body, (await first).body) == (b"began after", b"began before")
 

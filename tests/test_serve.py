@@ -86,7 +86,7 @@ async def test_the_line_of_a_collapsed_request() -> None:
     await held.asked.wait()
     here.clock.advance(1)
     follow = here.start()
-    await until(lambda: len(here.flights._flights) and len(next(iter(here.flights._flights.values()))._readers) == 2)
+    await until(lambda: len(here.flights._joined) and len(next(iter(here.flights._joined.values()))._readers) == 2)
     held.go.set()
     await asyncio.gather(lead, follow)
     lines = {line.request_id: line for line in here.log.requests}

@@ -59,7 +59,7 @@ class World:
         scopes = {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules}
         forms = Forms()
         places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
-        fetch = Fetch(self.upstream, places, self.timeouts, self.clock)
+        fetch = Fetch(self.upstream, places, self.flights, self.timeouts, self.clock)
         self.accelerate = Accelerate(fetch, places, self.flights, self.clock)
         consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()

@@ -7,12 +7,18 @@ from proxy.core.types import Outcome
 
 NAME = b"cache-status"
 
+# Who waited for an answer that was not for all had looked in the store before.
+_RELEASED = (
+    Reason.STATUS, Reason.NO_TTL, Reason.NO_STORE, Reason.NO_CACHE, Reason.PRIVATE, Reason.SET_COOKIE,
+    Reason.AUTHORIZATION, Reason.TOO_LARGE, Reason.INCOMPLETE, Reason.EVENT_STREAM, Reason.OVERTAKEN,
+)  # fmt: skip
 # RFC 9211 §2.2 wants the most specific word for why a request went forward. `request` is for an answer that was there
 # and would have done for others; `bypass` for what this cache does not look at.
 _FORWARDED_FOR: Mapping[tuple[Outcome, str], str] = {
     (Outcome.PASSTHROUGH, Reason.METHOD): "method",
     (Outcome.PASSTHROUGH, Reason.VARY): "vary-miss",
     (Outcome.PASSTHROUGH, Reason.VARIANTS): "vary-miss",
+    **{(Outcome.PASSTHROUGH, reason): "uri-miss" for reason in _RELEASED},
     (Outcome.MISS, Reason.REQUEST_NO_CACHE): "request",
     (Outcome.REVALIDATED, Reason.REQUEST_NO_CACHE): "request",
 }
@@ -38,13 +44,15 @@ def forwarded(
     stored: bool = False,
     collapsed: bool = False,
     varied: bool = False,
+    by_method: bool = False,
 ) -> bytes:
     """Write the form of an answer from upstream; `reason` is why it was not more than that.
 
     `outcome` is that of the look-up where the answer was another's (`collapsed`). `status` is what the upstream
-    answered where the client gets another; `varied`: another variant was stored.
+    answered where the client gets another; `varied`: another variant was stored; `by_method`:
+    this method is never looked at.
     """
-    word = _FORWARDED_FOR.get((outcome, reason or "")) or _FORWARDED_AS.get(outcome)
+    word = "method" if by_method else _FORWARDED_FOR.get((outcome, reason or "")) or _FORWARDED_AS.get(outcome)
     parts = [f"Frontrunner; fwd={word or ('vary-miss' if varied else 'uri-miss')}"]
     if status is not None:
         parts.append(f"fwd-status={status}")

@@ -85,13 +85,15 @@ def _within(text: str, networks: Networks) -> bool:
 def passed_here_before(headers: Headers, via: bytes) -> bool:
     """Tell whether the request already went through this very proxy (RFC 9110 §7.6.3)."""
     value = joined(headers, b"via")
-    return value is not None and via in [member.strip() for member in value.split(b",")]
+    ours = via.partition(b" ")[2]
+    return value is not None and ours in [member.strip().partition(b" ")[2] for member in value.split(b",")]
 
 
 def forwarded(headers: Headers, client: Client, via: bytes, request_id: str) -> Headers:
     """Return the fields that go upstream: the client's, plus Via, X-Forwarded-For and X-Request-Id."""
     out = [field for field in headers if field[0] != b"x-request-id"]
-    _append_member(out, b"via", via)
+    received = str(client.scope.get("http_version", "1.1")).encode("ascii")  # the version is the client's (§7.6.3)
+    _append_member(out, b"via", received + via.removeprefix(b"1.1"))
     if client.peer:
         _append_member(out, b"x-forwarded-for", client.peer.encode("latin-1"))
     out.append((b"x-request-id", request_id.encode("ascii")))
@@ -111,3 +113,9 @@ def answered(headers: Headers, date: bytes) -> Headers:
     """Return the fields of an upstream's answer that go to the client, with Date where it is missing."""
     out = tuple([field for field in end_to_end(headers) if field[0] != b"x-request-id"])
     return out if any(name == b"date" for name, _ in out) else (*out, (b"date", date))
+
+
+def max_forwards(method: str, headers: Headers) -> int | None:
+    """Return how often this OPTIONS or TRACE may still be forwarded, None where that is not limited (RFC 9110 §7.6.2)."""
+    value = joined(headers, b"max-forwards") if method in {"OPTIONS", "TRACE"} else None
+    return int(value) if value is not None and value.isdigit() and len(value) < 20 else None

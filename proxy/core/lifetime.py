@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 
 from proxy.core import http_date
-from proxy.core.cache_control import Directives, seconds
+from proxy.core.cache_control import MOST_SECONDS, Directives, seconds
 from proxy.core.types import Response
 
 # RFC 9110 §15.1
@@ -60,4 +60,4 @@ def _apparent_age(response: Response, now: float) -> float:
 def upstream_age(response: Response) -> float:
     """Return the first member of Age; what is not a number counts as none (RFC 9111 §5.1)."""
     first = (response.header(b"age") or b"").partition(b",")[0].strip()
-    return float(first.lstrip(b"0")[:12] or b"0") if first.isdigit() else 0.0
+    return float(min(int(first.lstrip(b"0")[:12] or b"0"), MOST_SECONDS)) if first.isdigit() else 0.0

@@ -8,6 +8,8 @@ from proxy.core.ranges import OF_THE_BYTES_SENT, Span, is_current, ranges, singl
 from proxy.core.types import Entry, Request, Response
 from proxy.core.validation import unconditional
 
+# Where these differ, the tag is not to be believed.
+_OF_THE_CODING = (b"content-encoding", b"content-type")
 _CONTENT_RANGE = re.compile(rb"(?i:bytes) ([0-9]{1,20})-([0-9]{1,20})/([0-9]{1,20})")
 
 
@@ -38,12 +40,12 @@ def held(response: Response) -> Held | None:
 
 
 def _held_to_the_end(response: Response) -> Held | None:
-    """Return which bytes a 206 holds that miscounts the rest of its representation: it ends where its bytes do."""
+    """Return which bytes a 206 holds that counts its last byte as the one behind it, a common slip of origins."""
     said = content_range(response.header(b"content-range")) if response.status == 206 else None
     if said is None or said.end != said.size or not isinstance(response.body, bytes):
         return None
     end = said.start + len(response.body)
-    return Held(said.start, end, end) if said.start < end < said.end else None
+    return Held(said.start, end, end) if said.start < end == said.end - 1 else None
 
 
 def cut_part(response: Response, range_value: bytes, if_range: bytes | None = None) -> Response | None:
@@ -70,6 +72,8 @@ def combined(one: Response, new: Response) -> Response | None:
         return None
     if first is None or second is None or first.size != second.size:
         return None
+    if any(one.header(name) != new.header(name) for name in _OF_THE_CODING):
+        return None
     body = _joined(first.start, one.body, second.start, new.body)
     if body is None:
         return None
@@ -93,10 +97,10 @@ def _joined(start: int, body: object, at: int, other: object) -> bytes | None:
     return body + other[len(known) :]
 
 
-def united(part: Entry, new: Entry) -> Entry:
-    """Return the entry of both parts together, or the new one where they do not fit."""
+def united(part: Entry, new: Entry, most: int) -> Entry:
+    """Return the entry of both parts together, or the new one where they do not fit or are more than `most` bytes."""
     both = combined(Response(part.status, part.headers, part.body), Response(new.status, new.headers, new.body))
-    if both is None or not isinstance(both.body, bytes):
+    if both is None or not isinstance(both.body, bytes) or len(both.body) > most:
         return new
     return replace(new, status=both.status, headers=both.headers, body=both.body, cost=part.cost + new.cost)
 
@@ -110,7 +114,7 @@ def missing(part: Entry | None) -> Span | None:
     if here is None or tag is None or not tag.startswith(b'"'):
         return None
     if here.start == 0:
-        return here.end, here.size
+        return (here.end, here.size) if here.end < here.size else None
     return (0, here.start) if here.end == here.size else None
 
 

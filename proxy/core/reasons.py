@@ -38,6 +38,7 @@ class Reason(StrEnum):
     VARIANTS = "variants"
     TOO_LARGE = "too_large"
     INCOMPLETE = "incomplete"
+    OVERTAKEN = "overtaken"
     # we answered in the upstream's place, or could not
     BAD_REQUEST = "bad_request"
     TARGET_SIZE = "target_size"

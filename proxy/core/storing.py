@@ -28,6 +28,10 @@ _FOR_ALL = frozenset({"public", "s-maxage", "must-revalidate"})
 _NOT_STORED = frozenset(
     {b"proxy-authenticate", b"proxy-authentication-info", b"proxy-authorization", b"x-request-id", b"age"}
 )
+FOR_ONE = _NOT_STORED - {b"age"}
+"""What those who wait for another's answer do not get of it."""
+# RFC 9111 §4.1: what an origin makes of the fields that we write ourselves, no client's fields tell.
+_WRITTEN_BY_US = frozenset({b"*", b"x-forwarded-for", b"x-request-id", b"via"})
 # An answer that may not keep these is not kept: without them its body would be read as something else.
 _NEVER_WITHHELD = frozenset({b"content-encoding", b"content-type", b"content-range", b"vary", b"cache-control"})
 _MOST_TAGGED_BYTES = 2**22
@@ -121,7 +125,7 @@ def _refused(
         (Reason.NO_STORE, "no-store" in said and "must-understand" not in said and "no-store" not in rule.override),
         (Reason.PRIVATE, "private" in said and "private" not in rule.override),
         (Reason.AUTHORIZATION, b"authorization" in request.fields and not for_all),
-        (Reason.VARY, b"*" in vary_of(response)),
+        (Reason.VARY, not _WRITTEN_BY_US.isdisjoint(vary_of(response))),
     )
     return next((reason for reason, holds in reasons if holds), None)
 

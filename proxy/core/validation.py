@@ -16,8 +16,15 @@ VALIDATED = frozenset({"GET", "QUERY"})
 
 # What a client asked under its own conditions or in parts, we ask under ours and as a whole.
 CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range"})
+_CREDENTIALS = frozenset({b"authorization", b"cookie"})
 _VALIDATORS = ((b"etag", b"if-none-match"), (b"last-modified", b"if-modified-since"))
 # RFC 9111 §3.2: what describes the stored bytes stays with them.
+_OF_CACHING = frozenset(
+    {
+        b"age", b"cache-control", b"date", b"etag", b"expires", b"last-modified", b"vary", b"cdn-cache-control",
+        b"frontrunner-cache-control",
+    }
+)  # fmt: skip
 _OF_THE_BYTES = frozenset({b"content-length", b"content-encoding", b"content-range", b"content-md5", b"content-digest"})
 
 
@@ -55,16 +62,22 @@ def validating(request: Request, entry: Entry) -> Request:
 
 def confirms(entry: Entry, answer: Response) -> bool:
     """Tell whether a 304 is about this entry: it names no other validator than the stored one (RFC 9111 §4.3.4)."""
-    for validator, _ in _VALIDATORS:  # a tag says more than a date
-        named, stored = answer.header(validator), joined(entry.headers, validator)
-        if named is not None and stored is not None:
-            return named.removeprefix(b"W/") == stored.removeprefix(b"W/")
-    return True
+    named = [name for name, _ in _VALIDATORS if answer.header(name) is not None]
+    both = [name for name in named if joined(entry.headers, name) is not None]
+    return _is_same(both[0], entry, answer) if both else not named  # a tag says more than a date
 
 
-def freshened(entry: Entry, answer: Response) -> Response:
+def _is_same(name: bytes, entry: Entry, answer: Response) -> bool:
+    told, stored = answer.header(name), joined(entry.headers, name)
+    if told is None or stored is None:
+        return False
+    return told.removeprefix(b"W/") == stored.removeprefix(b"W/")
+
+
+def freshened(entry: Entry, answer: Response, *, for_one: bool = False) -> Response:
     """Return the stored response with the fields that a 304 brought (RFC 9111 §3.2).
 
+    What came `for_one` client (its request had credentials) says how long the answer is good, and nothing else of it.
     It can neither make a weak tag strong nor take a field out of Vary: servers send such a 304 for what they compress.
     """
     left_aside = _OF_THE_BYTES
@@ -73,6 +86,8 @@ def freshened(entry: Entry, answer: Response) -> Response:
     if _members(joined(entry.headers, b"vary")) >= _members(answer.header(b"vary")):
         left_aside |= {b"vary"}
     brought = tuple([field for field in end_to_end(answer.headers) if field[0] not in left_aside])
+    if for_one:
+        brought = tuple([field for field in brought if field[0] in _OF_CACHING])
     # a stored Date would tell when it was made, not when confirmed; a Vary that says more is told beside the stored one
     names = {name for name, _ in brought} - {b"vary"} | {b"date"}
     kept = tuple([field for field in entry.headers if field[0] not in names])
@@ -83,8 +98,21 @@ def _members(value: bytes | None) -> set[bytes]:
     return {member.strip() for member in (value or b"").lower().split(b",")} - {b""}
 
 
-def agrees(entry: Entry, answer: Response) -> bool:
-    """Tell whether the answer to a HEAD is about the stored answer to a GET (RFC 9111 §4.3.5)."""
-    length, stored = answer.header(b"content-length"), joined(entry.headers, b"content-length")
-    same_length = length is None or length == stored
-    return answer.status == entry.status and same_length and confirms(entry, answer)
+def head_says(entry: Entry, answer: Response) -> bool | None:
+    """Tell by the answer to a HEAD whether the stored answer to its GET is still good (RFC 9111 §4.3.5).
+
+    True: by its validators it is; False: it is another one, or gone; None: that it does not say.
+    """
+    if answer.status in {404, 410} and entry.status != answer.status:
+        return False
+    if answer.status != 200 or entry.status != 200:
+        return None
+    names = [name for name in (b"etag", b"last-modified", b"content-length") if answer.header(name) is not None]
+    if not all(_is_same(name, entry, answer) for name in names):
+        return False
+    return True if set(names) - {b"content-length"} else None
+
+
+def has_credentials(request: Request) -> bool:
+    """Tell whether the answer may be its client's own."""
+    return not _CREDENTIALS.isdisjoint(request.fields)

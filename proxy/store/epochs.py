@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import blake2b
 
 from proxy.core.types import Entry
 
@@ -11,6 +12,7 @@ ALL = b""
 """Stands for every rule."""
 
 _NEVER = float("-inf")
+_MOST_NAME_BYTES = 32
 
 
 class Epochs:
@@ -27,7 +29,7 @@ class Epochs:
 
     def begin(self, names: Iterable[bytes], now: float) -> None:
         """Invalidate all that has one of these names and was asked for before `now`."""
-        for name in names:
+        for name in map(_short, names):
             self._at[name] = max(now, self._at.pop(name, now))
         while len(self._at) > self._most:
             _, at = self._at.popitem(last=False)
@@ -35,42 +37,59 @@ class Epochs:
 
     def last(self, names: Iterable[bytes]) -> float:
         """Return when the last of these names was invalidated; minus infinity for never."""
-        return max([self._at.get(name, self._floor) for name in names], default=_NEVER)
+        if not self._at:
+            return _NEVER
+        return max([self._at.get(_short(name), self._floor) for name in names], default=_NEVER)
+
+
+def _short(name: bytes) -> bytes:
+    return name if len(name) <= _MOST_NAME_BYTES else blake2b(name, digest_size=_MOST_NAME_BYTES).digest()
 
 
 class Purges:
-    """What was taken out of the store at once: by group (RFC 9875), by rule, or all of it; hard, or soft (stale)."""
+    """What was taken out of the store at once: by rule, group (RFC 9875), target, or all; hard, or soft (stale).
+
+    A clock that goes back brings nothing back: no purge is earlier than the newest entry that was asked about.
+    """
 
     def __init__(self) -> None:
         self._rules = {soft: Epochs() for soft in (False, True)}
         self._groups = {soft: Epochs() for soft in (False, True)}
+        self._targets = Epochs()
+        self._newest = _NEVER
         self._any = False
 
     def rules(self, names: Iterable[bytes], now: float, *, soft: bool = False) -> None:
         """Purge what is stored under these rules; ALL stands for every one."""
         self._any = True
-        self._rules[soft].begin(names, now)
+        self._rules[soft].begin(names, max(now, self._newest))
 
     def groups(self, names: Iterable[bytes], now: float, *, soft: bool = False) -> None:
         """Purge what belongs to one of these groups."""
         self._any = True
-        self._groups[soft].begin(names, now)
+        self._groups[soft].begin(names, max(now, self._newest))
 
-    def took(self, entry: Entry, asked_at: float) -> bool:
-        """Tell whether an entry like this that was asked for at `asked_at` is gone."""
-        return self._any and asked_at <= self._last(entry, soft=False)
+    def targets(self, names: Iterable[bytes], now: float) -> None:
+        """Purge what was asked for at these targets, whoever asked (RFC 9111 §4.4)."""
+        self._any = True
+        self._targets.begin(names, max(now, self._newest))
 
-    def left_of(self, entry: Entry) -> Entry | None:
+    def took(self, rule: str, groups: Iterable[bytes], target: bytes, asked_at: float) -> bool:
+        """Tell whether an answer that was asked for at `asked_at` is gone."""
+        self._newest = max(self._newest, asked_at)
+        return self._any and asked_at <= self._last(rule, groups, target, soft=False)
+
+    def left_of(self, entry: Entry, target: bytes = b"") -> Entry | None:
         """Return what the purges leave of a stored entry: itself, itself no longer fresh, or nothing."""
         if not self._any:
             return entry
-        if self.took(entry, entry.stored_at):
+        if entry.stored_at <= self._last(entry.rule, entry.groups, target, soft=False):
             return None
-        at = self._last(entry, soft=True)
+        at = self._last(entry.rule, entry.groups, b"", soft=True)
         if entry.stored_at > at:
             return entry
         return replace(entry, ttl=min(entry.ttl, entry.age + at - entry.stored_at))
 
-    def _last(self, entry: Entry, *, soft: bool) -> float:
-        by_rule = self._rules[soft].last((ALL, entry.rule.encode()))
-        return max(by_rule, self._groups[soft].last(entry.groups))
+    def _last(self, rule: str, groups: Iterable[bytes], target: bytes, *, soft: bool) -> float:
+        by_target = self._targets.last((target,)) if target else _NEVER
+        return max(by_target, self._rules[soft].last((ALL, rule.encode())), self._groups[soft].last(groups))

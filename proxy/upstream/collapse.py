@@ -6,14 +6,14 @@ WINDOW_BYTES ahead. No client can hold up another: one that falls further behind
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from proxy.core.key import variant_key
 from proxy.core.log_line import Call
 from proxy.core.reasons import Reason
-from proxy.core.types import Entry, Request, Response
+from proxy.core.types import Entry, Query, Request, Response
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.tasks import Tasks
 
@@ -24,10 +24,12 @@ class Flight:
     """A fetch under way: its head once it is there, its chunks so far, those who read it.
 
     `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored;
-    `shared` tells that it is for others too; `confirmed` is the stored entry where the upstream only said that it is
-    still good; `completed`: it only gave what was missing of a stored part; `older` is one for the same place that was
-    under way already; `unwatched`: no client waits for it; `home` is the key of its request, whatever variant it fetches;
-    `most_behind` is how many bytes a reader may be behind another.
+    `shared` tells that it is for others too, but for what is `withheld` from them; `guessed`: not for who sends a
+    Cookie. `confirmed` is the stored entry where the upstream only said that it is still good, `told` the same with all
+    that it said to the leader; `completed`: it only gave what was missing of a stored part. `unwatched`: no client waits for it. `key` is that of
+    its request, `home` where the answers to it stand, whatever variant it fetches, `bare` the key without what tells
+    clients apart; `rule` and `groups` are what it can be purged by. `most_behind` is how many bytes a reader may be
+    behind another.
     """
 
     def __init__(self, request: Request, *, kept: bool, most_behind: int = 2**25) -> None:
@@ -38,12 +40,17 @@ class Flight:
         self.call = Call()
         self.refused: Reason | None = None
         self.confirmed: Entry | None = None
+        self.told: Entry | None = None
         self.completed = False
-        self.older: Flight | None = None
         self.shared = True
+        self.guessed = False
+        self.withheld: frozenset[bytes] = frozenset()
         self.unwatched = False
-        self.home = b""
-        self._disowned = False
+        self.key = self.home = self.bare = self.place = b""
+        self.query: Query | None = None
+        self.rule = ""
+        self.groups: tuple[bytes, ...] = ()
+        self.disowned = False
         self._head: Response | None = None
         self._chunks: list[bytes] = []
         self._dropped = 0
@@ -62,8 +69,8 @@ class Flight:
         What is not stored, or not `shared` (it may not be used again without asking), is for the one who asked only.
         """
         self._head = replace(head, body=b"")
-        self.refused = refused
-        self.kept = refused is None and not self._disowned
+        self.refused = refused or (Reason.OVERTAKEN if self.disowned else None)
+        self.kept = self.refused is None
         self.shared = shared and self.kept
         self._tell()
         self._leave_if_unwanted()
@@ -82,15 +89,9 @@ class Flight:
 
     def disown(self) -> None:
         """Keep nothing and take nobody: what is under way was overtaken by an unsafe request."""
-        self._disowned = True
+        self.disowned = True
         self.kept = self.shared = False
         self._leave_if_unwanted()
-
-    def overtake(self) -> None:
-        """Keep nothing of an older answer: this one was stored, and asked for later."""
-        if self.older is not None:
-            self.older.disown()
-            self.older.overtake()
 
     def end(self) -> None:
         """Let all know that the answer is complete."""
@@ -163,9 +164,12 @@ class Flight:
             await self._changed.wait()
         if self._head is None:
             raise self._error or RuntimeError("a flight ended without a head")
-        if not self.shared and not reader.lead:
+        if reader.lead:
+            return self._head
+        if not self.shared:
             raise Fallback(self.refused or Reason.NO_TTL)
-        return self._head
+        kept = tuple([field for field in self._head.headers if field[0] not in self.withheld])
+        return replace(self._head, headers=kept)
 
     async def _chunk_for(self, reader: "Reader") -> bytes | None:
         while reader.cut_off or reader.place - self._dropped >= len(self._chunks):
@@ -224,47 +228,73 @@ class Reader:
 
 
 class Flights:
-    """The flights under way, by key."""
+    """The flights under way, by the place that they fetch for."""
 
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
-        self._flights: dict[bytes, Flight] = {}
+        self._joined: dict[bytes, Flight] = {}
+        self._living: dict[bytes, list[Flight]] = {}
+        """All of them, of one place in the order in which they began."""
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return sum([len(living) for living in self._living.values()])
 
-    def join(self, key: bytes) -> Flight | None:
-        """Return the flight for `key` that still takes followers."""
-        flight = self._flights.get(key)
+    def join(self, place: bytes) -> Flight | None:
+        """Return the flight for `place` that still takes followers."""
+        flight = self._joined.get(place)
         return flight if flight is not None and flight.takes_followers else None
 
-    def disown(self, home: bytes) -> None:
-        """Disown all flights for the key `home` and its variants."""
-        for place, flight in list(self._flights.items()):
-            if flight.home == home:
-                del self._flights[place]
+    def disown(self, overtaken: Callable[[Flight], bool]) -> None:
+        """Disown all flights that were overtaken: nobody joins them any more, and their answers are not kept."""
+        for place, living in list(self._living.items()):
+            for flight in [one for one in living if overtaken(one)]:
+                if self._joined.get(place) is flight:
+                    del self._joined[place]
                 flight.disown()
 
-    def under_way(self, key: bytes) -> bool:
-        """Tell whether anything is being fetched for `key`."""
-        return key in self._flights
+    def overtake(self, newer: Flight, vary: tuple[bytes, ...]) -> None:
+        """Disown those that began earlier for the same variant: there is a newer answer."""
+        selected = variant_key(b"", vary, newer.request.headers)
+        for older in list(self._living.get(newer.place, ())):
+            if older is newer:
+                return
+            if variant_key(b"", vary, older.request.headers) == selected:
+                older.disown()
 
-    def start(self, key: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
+    def under_way(self, place: bytes) -> bool:
+        """Tell whether anything is being fetched for `place`."""
+        return place in self._living
+
+    def begin(self, place: bytes, flight: Flight) -> None:
+        """Take a flight in; it can be disowned until it has landed."""
+        flight.place = place
+        self._living.setdefault(place, []).append(flight)
+
+    def landed(self, place: bytes, flight: Flight) -> None:
+        """Let go of a flight."""
+        if self._joined.get(place) is flight:
+            del self._joined[place]
+        living = self._living.get(place, [])
+        if flight in living:
+            living.remove(flight)
+        if not living:
+            self._living.pop(place, None)
+
+    def start(self, place: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
         """Run `fetch` for a new flight; others may join it while it is kept."""
-        flight.older = self._flights.get(key)
-        if flight.older is None or not flight.older.takes_followers:
-            self._flights[key] = flight
-        task = self._tasks.start(self._run(key, flight, fetch))
-        task.add_done_callback(lambda _: self._landed(key, flight))
+        if self.join(place) is None:
+            self._joined[place] = flight
+        self.begin(place, flight)
+        task = self._tasks.start(self._run(place, flight, fetch))
+        task.add_done_callback(lambda _: self._landed(place, flight))
         flight.begin(task)
 
-    def _landed(self, key: bytes, flight: Flight) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _landed(self, place: bytes, flight: Flight) -> None:
+        self.landed(place, flight)
         if not flight.ended:  # its task was cancelled before its first step
             flight.fail(UpstreamError("the fetch was ended"))
 
-    async def _run(self, key: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
+    async def _run(self, place: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
         try:
             await fetch(flight)
         except UpstreamError as error:
@@ -276,25 +306,4 @@ class Flights:
             flight.fail(error)
             raise
         finally:
-            self._landed(key, flight)
-
-
-class Uncacheable:
-    """The keys whose answers were lately for nobody else: who asks for those waits for nobody (RFC 9111 §4)."""
-
-    def __init__(self, most: int = 10_000, lasts_s: float = 120.0) -> None:
-        self._most = most
-        self._lasts = lasts_s
-        self._until: OrderedDict[bytes, float] = OrderedDict()
-
-    def note(self, key: bytes, now: float, *, shared: bool) -> None:
-        """Remember how an answer turned out."""
-        self._until.pop(key, None)
-        if not shared:
-            self._until[key] = now + self._lasts
-            if len(self._until) > self._most:
-                self._until.popitem(last=False)
-
-    def holds(self, key: bytes, now: float) -> bool:
-        """Tell whether the answer for `key` was lately for nobody else."""
-        return self._until.get(key, now) > now
+            self._landed(place, flight)

@@ -145,7 +145,7 @@ AGES = {
     "§5.1: in quotes": (b'"70"', 0.0),
     "§5.1: digits beyond ASCII": (b"\xb2", 0.0),
     "leading zeros": (b"0015", 15.0),
-    "§1.2.2: more than anything is old": (b"99999999999", 99999999999.0),
+    "§1.2.2: more than anything is old": (b"99999999999", 2.0**31),
 }
 
 

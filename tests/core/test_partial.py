@@ -79,6 +79,7 @@ def test_cut_out_of_the_last_part():
 def test_a_part_that_is_not_what_it_says_is_not_used():
     assert cut_part(stored_part(b"bytes 2-7/10"), b"bytes=2-2") is None
     assert cut_part(stored_part(b"bytes 6-9/10"), b"bytes=6-6") is None
+    assert cut_part(stored_part(b"bytes 2-99/100"), b"bytes=-1") is None, "more than one byte short is no slip"
     assert cut_part(stored_part(b"bytes 2-6/*"), b"bytes=2-2") is None
 
 
@@ -126,6 +127,7 @@ COMBINED = {
     "a weak tag": (piece(0, b"01", tag=b'W/"a"'), piece(2, b"23", tag=b'W/"a"'), None),
     "not what it says": (piece(0, b"01"), replace(piece(2, b"23"), body=b"234"), None),
     "no part": (piece(0, b"01"), answer(TAG), None),
+    "of two codings": (piece(0, b"01"), piece(2, b"23", (b"content-encoding", b"gzip")), None),
 }
 
 
@@ -151,15 +153,19 @@ def entry(response: Response, cost: float = 2.0) -> Entry:
 
 
 def test_a_united_entry_cost_what_its_parts_cost():
-    both = united(entry(piece(0, b"01234")), entry(piece(5, b"56789")))
+    both = united(entry(piece(0, b"01234")), entry(piece(5, b"56789")), 10)
     assert (both.status, both.body, both.cost) == (200, BODY, 4.0)
-    assert united(entry(piece(0, b"0")), entry(piece(5, b"5"))).body == b"5", "the newer one where they do not fit"
+    assert united(entry(piece(0, b"0")), entry(piece(5, b"5")), 10).body == b"5", "the newer one where they do not fit"
+    assert united(entry(piece(0, b"01")), entry(piece(2, b"2")), 2).body == b"2", (
+        "or are together larger than may be kept"
+    )
 
 
 MISSING = {
     "the end": (piece(0, b"01234"), (5, 10), b"bytes=5-"),
     "the beginning": (piece(5, b"56789"), (0, 5), b"bytes=0-4"),
     "both sides": (piece(4, b"45"), None, None),
+    "nothing": (piece(0, BODY), None, None),
     "without a tag": (answer((b"content-range", b"bytes 0-4/10"), status=206, body=b"01234"), None, None),
     "with a weak tag": (piece(0, b"01234", tag=b'W/"a"'), None, None),
     "not what it says": (replace(piece(0, b"01234"), body=b""), None, None),

@@ -4,11 +4,12 @@ import pytest
 
 from proxy.core.types import Entry, Request, Response
 from proxy.core.validation import (
-    agrees,
     asks_conditionally,
     confirms,
     freshened,
+    has_credentials,
     has_validator,
+    head_says,
     unconditional,
     validating,
 )
@@ -61,7 +62,20 @@ CONFIRMED = {
 @pytest.mark.parametrize(("headers", "confirmed"), CONFIRMED.values(), ids=CONFIRMED)
 def test_confirms(headers, confirmed):
     assert confirms(entry(ETAG), Response(304, headers)) is confirmed
-    assert confirms(entry(MODIFIED), Response(304, headers))
+
+
+CONFIRMED_BY_DATE = {
+    "§4.3.4: it names nothing": ((), True),
+    "§4.3.4: the same date": ((MODIFIED,), True),
+    "§4.3.4: the same date, and a tag for it": ((MODIFIED, ETAG), True),
+    "§4.3.4: another date": (((b"last-modified", b"Thu, 02 Jan 2020 00:00:00 GMT"),), False),
+    "§4.3.4: a tag that is not stored": ((ETAG,), False),
+}
+
+
+@pytest.mark.parametrize(("headers", "confirmed"), CONFIRMED_BY_DATE.values(), ids=CONFIRMED_BY_DATE)
+def test_confirms_by_date(headers, confirmed):
+    assert confirms(entry(MODIFIED), Response(304, headers)) is confirmed
 
 
 def test_a_304_replaces_the_fields_that_it_names_and_not_what_describes_the_bytes():
@@ -103,19 +117,39 @@ def test_whose_answer_may_be_a_304(headers, conditionally):
 
 
 HEADS = {
-    "§4.3.5: the same tag": ({b"etag": b'"a"'}, 200, True),
+    "§4.3.5: the same tag": ({b"etag": b'"a"', b"content-length": b"4"}, 200, True),
     "§4.3.5: another tag": ({b"etag": b'"b"'}, 200, False),
-    "§4.3.5: the same length": ({b"content-length": b"4"}, 200, True),
     "§4.3.5: another length": ({b"etag": b'"a"', b"content-length": b"5"}, 200, False),
-    "§4.3.5: nothing to compare": ({}, 200, True),
-    "another status": ({b"etag": b'"a"'}, 404, False),
+    "§4.3.5: a validator that is not stored": ({b"etag": b'"a"', b"last-modified": MODIFIED[1]}, 200, False),
+    "the same length is no validator": ({b"content-length": b"4"}, 200, None),
+    "nothing to compare": ({}, 200, None),
+    "it is gone": ({}, 410, False),
+    "somebody must wait": ({b"etag": b'"a"'}, 429, None),
+    "who asked may not": ({}, 403, None),
+    "a failure": ({}, 503, None),
 }
 
 
-@pytest.mark.parametrize(("told", "status", "agreed"), HEADS.values(), ids=HEADS)
-def test_whether_a_head_is_about_what_is_stored(told, status, agreed):
+@pytest.mark.parametrize(("told", "status", "says"), HEADS.values(), ids=HEADS)
+def test_whether_a_head_is_about_what_is_stored(told, status, says):
     stored = Entry(200, ((b"etag", b'"a"'), (b"content-length", b"4")), b"body", 0.0, 60.0)
-    assert agrees(stored, Response(status, tuple(told.items()))) is agreed
+    assert head_says(stored, Response(status, tuple(told.items()))) is says
+
+
+def test_what_is_gone_for_both_says_nothing():
+    assert head_says(Entry(404, (), b"", 0.0, 60.0), Response(404)) is None
+
+
+def test_what_a_304_says_to_somebodys_credentials_is_his():
+    """Only how long the answer is good is for all."""
+    brought = ((b"x-user", b"ann"), (b"cache-control", b"max-age=9"), (b"set-cookie", b"a=1"))
+    stored = entry(ETAG, (b"x-user", b"none"))
+    assert freshened(stored, Response(304, brought), for_one=True).headers == (
+        ETAG, (b"x-user", b"none"), (b"cache-control", b"max-age=9"),
+    )  # fmt: skip
+    assert (b"x-user", b"ann") in freshened(stored, Response(304, brought)).headers
+    for name, personal in ((b"cookie", True), (b"authorization", True), (b"accept", False)):
+        assert has_credentials(Request("GET", b"/", ((name, b"x"),))) is personal
 
 
 FIELDS_OF_A_304 = {

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.types import Entry
-from proxy.core.variants import MOST, Variant, has_room, in_language, marker_for, variants, with_variant
+from proxy.core.variants import MOST, Variant, has_room, marker_for, variants, with_variant
 
 AT = 1_000_000.0
-LANGUAGE = (b"accept-language",)
 
 
 def entry(*headers: tuple[bytes, bytes], **times) -> Entry:
@@ -53,13 +52,6 @@ KNOWN = {
     "RFC 5861 §4: and while it may stand for an error": (entry(error=7.0), Variant(b"p", AT + 67)),
     "RFC 5861: the longer of both": (entry(refresh=5.0, error=7.0), Variant(b"p", AT + 67)),
     "stale as it came": (entry(ttl=0.0), Variant(b"p", AT)),
-    "in its language": (entry((b"content-language", b"de")), Variant(b"p", AT + 60, b"de")),
-    "RFC 9110 §8.5.1: a language has no case": (entry((b"content-language", b" de-CH\t")), Variant(b"p", AT + 60, b"de-ch")),
-    "in two languages": (entry((b"content-language", b"de, en")), Variant(b"p", AT + 60, b"de, en")),
-    "in two languages, in two lines": (
-        entry((b"content-language", b"de"), (b"content-language", b"en")), Variant(b"p", AT + 60, b"de, en"),
-    ),
-    "in no language": (entry((b"content-language", b"")), Variant(b"p", AT + 60)),
 }  # fmt: skip
 
 
@@ -68,11 +60,10 @@ def test_what_a_marker_knows_of_a_variant(stored, variant):
     assert list(variants(with_variant(EMPTY, b"p", stored, AT))) == [variant]
 
 
-@given(st.floats(0, 1e10), st.floats(0, 2.0**31), st.floats(0, 1e6), st.binary(min_size=1), st.binary(max_size=9))
-def test_what_a_marker_is_told_it_tells(stored_at, ttl, age, where, language):
-    said = entry((b"content-language", language), stored_at=stored_at, ttl=ttl, age=age)
-    (found,) = variants(with_variant(EMPTY, where, said, AT))
-    assert found == Variant(where, stored_at + ttl - age, language.strip().lower())
+@given(st.floats(0, 1e10), st.floats(0, 2.0**31), st.floats(0, 1e6), st.binary(min_size=1))
+def test_what_a_marker_is_told_it_tells(stored_at, ttl, age, where):
+    (found,) = variants(with_variant(EMPTY, where, entry(stored_at=stored_at, ttl=ttl, age=age), AT))
+    assert found == Variant(where, stored_at + ttl - age)
 
 
 def test_a_marker_is_told_of_variants_and_changes_in_nothing_else():
@@ -127,92 +118,3 @@ def test_there_is_room_exactly_where_one_more_is_kept(steps):
         assert len(kept) == len(set(kept)) <= MOST
         assert {one.place for one in variants(marker) if one.until > now} <= set(kept)
         marker = marker if told is None else told
-
-
-SPOKEN = (b"de", b"en", b"de-ch", b"", b"*")
-
-
-def spoken(vary: tuple[bytes, ...] = LANGUAGE) -> Entry:
-    marker = marker_for(vary, entry())
-    for language in SPOKEN:
-        marker = with_variant(marker, b"in " + language, entry((b"content-language", language)), AT)
-    return marker
-
-
-LIKED = {
-    "§12.5.4: one language": (b"de", b"in de"),
-    "§12.5.4: it has no case": (b"DE-ch", b"in de-ch"),
-    "§12.5.4: a part of it is another": (b"de-at", None),
-    "§12.5.4: one that nothing is in": (b"fr", None),
-    "§12.4.2: liked best": (b"de;q=0.4, en;q=0.6", b"in en"),
-    "§12.4.2: one without a weight": (b"de;q=0.9, en", b"in en"),
-    "§12.4.2: a weight of 1": (b"de;q=0.999, en;q=1.000", b"in en"),
-    "§12.4.2: a weight in capitals": (b"de;Q=0.4, en;Q=0.6", b"in en"),
-    "§5.6.3: space around": (b" de ; q=0.4\t,\ten ;\tq=0.6 ", b"in en"),
-    "§5.3: two lines": (b"de;q=0.4|en;q=0.6", b"in en"),
-    "liked best is what nothing is in": (b"fr, de;q=0.9", None),
-    "two liked as much": (b"de, en", None),
-    "two liked as much, less than another": (b"de;q=0.5, fr;q=0.5, en", b"in en"),
-    "two liked as much, by their weight": (b"de;q=0.5, en;q=0.50", None),
-    "§12.4.2: not at all": (b"de;q=0", None),
-    "not at all beside one that is": (b"de;q=0, en;q=0.1", b"in en"),
-    "§12.5.4: any": (b"*", None),
-    "any other as much": (b"de, *", None),
-    "any other more": (b"de;q=0.5, *", None),
-    "any other less": (b"de, *;q=0.5", b"in de"),
-    "§12.4.2: a weight of more than 1": (b"de;q=2", None),
-    "a weight below 0": (b"de;q=-1", None),
-    "a weight that is a word": (b"de, en;q=best", None),
-    "a weight without end": (b"de, en;q=inf", None),
-    "a weight with something behind it": (b"de, en;q=0.5;x=1", None),
-    "an empty one does not like what is in no language": (b"", None),
-    "none": (None, None),
-}
-
-
-@pytest.mark.parametrize(("accepted", "where"), LIKED.values(), ids=LIKED)
-def test_the_variant_in_the_language_that_is_liked_best(accepted, where):
-    """RFC 9110 §12.5.4."""
-    lines = () if accepted is None else tuple((LANGUAGE[0], line) for line in accepted.split(b"|"))
-    assert in_language(spoken(), lines) == where
-
-
-UNCERTAIN = {
-    "§5.6.1.2: empty members are ignored": (b",de,", b"in de"),
-    "a weight that is no number": (b"de;q=0.9, fr;q=0.5, it;q=nan, en", None),
-    "a weight of nothing": (b"de;q=", None),
-}
-
-
-@pytest.mark.parametrize(("accepted", "where"), UNCERTAIN.values(), ids=UNCERTAIN)
-def test_members_and_weights_are_read_as_the_grammar_has_them(accepted, where):
-    """RFC 9110 §5.6.1.2, §12.4.2."""
-    assert in_language(spoken(), ((LANGUAGE[0], accepted),)) == where
-
-
-@pytest.mark.parametrize("vary", [(), (b"accept",), (b"accept-encoding", *LANGUAGE)])
-def test_the_language_decides_only_where_nothing_else_does(vary):
-    assert in_language(spoken(vary), ((LANGUAGE[0], b"de"),)) is None
-
-
-def test_of_two_in_one_language_the_first_is_as_good():
-    german = entry((b"content-language", b"de"))
-    marker = with_variant(with_variant(spoken(), b"x", german, AT), b"y", german, AT)
-    assert in_language(marker, ((LANGUAGE[0], b"de"),)) == b"in de"
-
-
-weights = st.dictionaries(st.sampled_from([b"de", b"en", b"fr", b"*"]), st.integers(0, 1000), min_size=1)
-
-
-@given(weights)
-def test_a_language_is_given_where_it_alone_is_liked_best(liked):
-    accepted = b", ".join(b"%b;q=%.3f" % (language, weight / 1000) for language, weight in liked.items())
-    most = max(liked.values())
-    best = [language for language, weight in liked.items() if weight == most > 0]
-    wanted = b"in " + best[0] if len(best) == 1 and best[0] in {b"de", b"en"} else None
-    assert in_language(spoken(), ((LANGUAGE[0], accepted),)) == wanted
-
-
-@given(st.binary() | st.lists(st.sampled_from([b"de", b"en", b",", b";q=", b"0.5", b"1", b"*", b" "])).map(b"".join))
-def test_reading_never_raises(accepted):
-    assert in_language(spoken(), ((LANGUAGE[0], accepted),)) in {None, b"in de", b"in en", b"in de-ch"}

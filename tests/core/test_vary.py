@@ -16,7 +16,9 @@ DIFFERENT = {
     "another weight": (b"accept-encoding", b"gzip;q=0.5", b"gzip;q=0.6"),
     "the order of languages, which some services take as a preference": (b"accept-language", b"de, en", b"en, de"),
     "case in a field that we know nothing of": (b"x-a", b"a", b"A"),
-    "white space in a field that we know nothing of": (b"x-a", b"a, b", b"a,b"),
+    "white space within quotes": (b"x-a", b'"a, b"', b'"a,b"'),
+    "white space that no comma follows": (b"x-a", b"a b", b"ab"),
+    "white space in what names somebody": (b"cookie", b"a=1, b", b"a=1,b"),
 }
 
 

@@ -11,7 +11,7 @@ from proxy.core.types import Request
 from proxy.errors import Fallback, UpstreamCut, UpstreamError, UpstreamReset
 from proxy.tasks import Tasks
 from proxy.upstream import collapse
-from proxy.upstream.collapse import Flight, Flights, Reader, Uncacheable
+from proxy.upstream.collapse import Flight, Flights, Reader
 
 KEY = b"k" * 20
 REQUEST = Request("GET", b"/")
@@ -286,15 +286,3 @@ async def test_nobody_joins_a_spilled_flight(sky: Sky) -> None:
     assert flight.refused == Reason.TOO_LARGE
     await lead.aclose()
     await until(lambda: fetch.cancelled)
-
-
-def test_what_was_lately_for_nobody_else_is_remembered_for_a_while() -> None:
-    """Its askers wait for nobody; an answer for all forgets it at once, time and space do so too."""
-    memory = Uncacheable(most=2, lasts_s=120.0)
-    memory.note(b"a", 0.0, shared=False)
-    assert [memory.holds(b"a", now) for now in (0.0, 119.0, 120.0)] == [True, True, False]
-    memory.note(b"a", 1.0, shared=True)
-    assert not memory.holds(b"a", 1.0)
-    for key in (b"a", b"b", b"c"):
-        memory.note(key, 2.0, shared=False)
-    assert [memory.holds(key, 3.0) for key in (b"a", b"b", b"c")] == [False, True, True]
