@@ -174,6 +174,8 @@ class Places:
             home = self.home_of(found.key, found.query, entry.headers, asked)
             async with self._one_at_a_time(home):
                 return await self._put(home, found, entry, storing, asked)
+        except Fallback:
+            return False  # too many parameters for a query that others may equal
         except Exception as error:  # noqa: BLE001
             self._failed(error, asked.line.request_id)
             return False
@@ -184,7 +186,7 @@ class Places:
             self._any_equal = True
             entries[self._any_query(found.query, asked)] = replace(entry, status=0, body=b"", groups=(), tag=b"")
         varied = storing.vary or found.marker is not None
-        (here,) = await self._store.get_many((home,)) if varied else (None,)  # another may have come since the look-up
+        here = await self._marker_at(home, found, asked) if varied else None
         # an answer that says nothing of Vary is one of the variants that others told of (RFC 9111 §4.1)
         if vary := storing.vary or (() if here is None else here.vary):
             marker = here if here is not None and here.vary == vary else marker_for(vary, entry)
@@ -206,6 +208,11 @@ class Places:
             await self._store.delete(tuple(gone))
         self._kept(asked.rule.name, home, found.query)
         return True
+
+    async def _marker_at(self, home: bytes, found: Found, asked: Asked) -> Entry | None:
+        """Return the marker that stands there now: another variant may have come since the look-up, or a purge."""
+        (here,) = await self._store.get_many((home,))
+        return None if here is None else self.purges.left_of(here, self.bare(found.query, asked))
 
     @asynccontextmanager
     async def _one_at_a_time(self, home: bytes) -> AsyncIterator[None]:

@@ -8,6 +8,7 @@ from world import World, asked, rule
 
 from proxy.core.rules import default_rule
 from proxy.core.types import Entry
+from proxy.purge import Wanted
 from proxy.store.memory import Memory
 
 FRESH = (b"cache-control", b"max-age=60")
@@ -95,3 +96,15 @@ async def test_too_many_parameters_for_a_query_that_may_be_equal_pass_through():
     await here.ask(asked("/default?a"))
     got = await here.ask(replace(asked(), target=b"/default?" + b"a&" * 10_001))
     assert (got.status, here.outcomes[-1]) == (200, "passthrough:key_body_size")
+
+
+async def test_what_varies_is_stored_again_after_its_rule_was_purged():
+    """The marker from before the purge is as gone as its variants."""
+    here = world(lambda _: answer(b"one", FRESH, (b"vary", b"x-a")))
+    await here.ask()
+    here.clock.advance(1)
+    await here.purge(Wanted("rule", "kept"))
+    here.clock.advance(1)
+    for _ in range(2):
+        await here.ask()
+    assert here.outcomes == ["miss", "miss", "hit"]
