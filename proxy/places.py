@@ -117,7 +117,7 @@ class Places:
 
     async def _found(self, key: bytes, query: Query, asked: Asked) -> Found:
         home, marker = key, None
-        target = self.bare(query, asked) if query.fields else b""  # else a purge of it has deleted what stood here
+        target = self.bare(query, asked) if query.fields else key
         entry = await self._entry_at(home, asked, target)
         if entry is None or self._any_equal:
             equal = await self._equal_query(query, asked)

@@ -82,7 +82,8 @@ def _good_enough(entry: Entry, now: float, asked: Directives) -> bool:
 def _wants_better(entry: Entry, now: float, asked: Directives) -> bool:
     """Tell whether the client asks for something that a stale answer is not."""
     oldest = seconds(asked, "max-age")
-    return "no-cache" in asked or "min-fresh" in asked or (oldest is not None and age_of(entry, now) > oldest)
+    too_old = oldest is not None and ("max-stale" not in asked or age_of(entry, now) > oldest)
+    return too_old or "no-cache" in asked or "min-fresh" in asked
 
 
 def _tolerates(entry: Entry, remains: float, asked: Directives) -> bool:

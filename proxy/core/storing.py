@@ -164,10 +164,10 @@ def _may_be_asked_about(request: Request, response: Response, said: Directives, 
     """
     if response.status >= 500 or response.status == 206 or not has_validator(response.headers):
         return False
-    meant = named or "no-cache" in said or "public" in said
+    meant, by_status = named or "public" in said, response.status in lifetime.HEURISTIC
     if b"cookie" in request.fields:
-        return meant and response.header(b"etag") is not None
-    return meant or response.status in lifetime.HEURISTIC
+        return (meant or (by_status and "no-cache" in said)) and response.header(b"etag") is not None
+    return meant or by_status
 
 
 def _grace(said: Directives, rule: Rule) -> tuple[float, float]:

@@ -115,7 +115,8 @@ GRACES = {
     "RFC 5861 §3: not beyond it": (GRACEFUL, 70, b"", EXPIRED),
     "not for a client that wants something newer": (GRACEFUL, 65, b"no-cache", EXPIRED),
     "nor for one that names an age": (GRACEFUL, 65, b"max-age=62", EXPIRED),
-    "unless it is not older": (GRACEFUL, 65, b"max-age=66", STALE),
+    "§5.2.1.1: though it is not older": (GRACEFUL, 65, b"max-age=66", EXPIRED),
+    "§5.2.1.1: unless that one takes a stale one": (GRACEFUL, 65, b"max-age=66, max-stale", STALE),
     "nor for one that wants it fresh for a while": (GRACEFUL, 65, b"min-fresh=1", EXPIRED),
     "RFC 9111 §4.3: what can be validated is": (TAGGED, 61, b"", (Act.REVALIDATE, Outcome.EXPIRED, None)),
     "RFC 9111 §5.2.1.4: so it is for a client that wants to know": (
