@@ -235,7 +235,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
             "  - lower: q\n  - drop_params\n  - drop_params:\n  - sort_params: [a]\n"
         ),
         [
-            "6:12: rules[0].key[0].json.ignor: found ignor; allowed: one of ignore, unordered, text; did you mean ignore?",
+            "6:12: rules[0].key[0].json.ignor: found ignor; allowed: one of ignore, only, unordered, text; did you mean ignore?",
             (
                 "7:26: rules[0].key[1].json.ignore[1]: found b; "
                 "allowed: what json accepts ('b' is not a JSON path: it does not start with $)"

@@ -64,7 +64,10 @@ class NoDataclass:
 
 FAKE = f"{HERE}:Fake"
 BARE = f"{HERE}:Bare"
-WORDS = "collapse_space, drop_params, form, headers, json, keep_params, lower, nfc, sort_params, their_pkg.module:Class"
+WORDS = (
+    "alias_params, align_time, collapse_space, cookies, default_params, drop_params, form, graphql, headers, json, "
+    "keep_params, list_params, lower, nfc, round_numbers, sort_params, strip, their_pkg.module:Class"
+)
 FREEZE = "the name of a frozen dataclass with normalize and version"
 
 LOADS: dict[str, tuple[object, object]] = {

@@ -1,8 +1,11 @@
 """Paths into a JSON document, a subset of RFC 9535: `$.a.b`, `$.a[0]`, `$.a[*].b`, `$['odd name']`, and `$` itself."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from proxy.core.json_text import Json
 
 Step = str | int | None
 """One step down: a member's name, an element's number, or None for every element."""
@@ -47,6 +50,20 @@ def _step(found: re.Match[str]) -> Step:
             return re.sub(r"\\(.)", r"\1", found["odd"])
 
 
+def covers(outer: Path, inner: Path) -> bool:
+    """Tell whether every place of `inner` is one of `outer`, or below one."""
+    return len(outer) <= len(inner) and all(map(_holds, outer, inner))
+
+
+def meets(one: Path, other: Path) -> bool:
+    """Tell whether a place of `one` can be one of `other`, or lie above or below it."""
+    return all(_holds(ours, theirs) or _holds(theirs, ours) for ours, theirs in zip(one, other, strict=False))
+
+
+def _holds(step: Step, other: Step) -> bool:
+    return step == other or (step is None and isinstance(other, int))
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
     """A place in a document: the marks of the paths that end here, and the places where others go on.
@@ -83,3 +100,19 @@ def _branch(routes: list[tuple[str, Path]]) -> Branch:
         elements={step: _branch(rest + every) for step, rest in onward.items() if isinstance(step, int)},
         every=_branch(every) if every else None,
     )
+
+
+def ends(tree: Json, branch: Branch) -> Iterator[tuple[Any, Any]]:
+    """Yield what holds each place below the document itself where a path ends, and its key there.
+
+    `holder[key]` is the value, and may be set.
+    """
+    below: list[tuple[Any, Branch]] = []
+    if isinstance(tree, dict):
+        below = [(name, onward) for name, onward in branch.members.items() if name in tree]
+    elif isinstance(tree, list):
+        below = list(branch.places(len(tree)))
+    for key, onward in below:
+        if onward.marks:
+            yield tree, key
+        yield from ends(tree[key], onward)  # type: ignore[index]  # a key of its own kind

@@ -22,6 +22,18 @@ class Verbatim(str):
     __slots__ = ()
 
 
+_UTF_8 = {b"charset=utf-8", b'charset="utf-8"', b"charset=utf8", b'charset="utf8"'}
+
+
+def read(media_type: bytes, body: bytes) -> Json:
+    """Parse a body; raises Fallback as `parse` does, and KEY_BODY_ENCODING where its media type says another charset."""
+    if b";" in media_type:
+        for parameter in media_type.lower().split(b";")[1:]:
+            if parameter.strip().startswith(b"charset") and parameter.strip() not in _UTF_8:
+                raise Fallback(Reason.KEY_BODY_ENCODING)
+    return parse(body)
+
+
 def parse(body: bytes) -> Json:
     """Parse one JSON document in UTF-8, with nothing after it.
 

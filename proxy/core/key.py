@@ -4,12 +4,13 @@ A key is unambiguous because every piece is written with its length before it: n
 first piece is the version of this encoding, so that a release never reads an older meaning.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
 
+from proxy.core.cookies import cookie_fields
 from proxy.core.rules import Rule
 from proxy.core.types import Headers, Params, Query, Request, joined
 from proxy.core.vary import selecting
@@ -20,8 +21,10 @@ DIGEST_BYTES = 20
 # An upstream may build its answer from these, so two requests that differ in one never share an answer.
 ALWAYS_KEYED = frozenset(
     {
-        b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"forwarded", b"x-original-url",
-        b"x-rewrite-url", b"x-http-method-override",
+        b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-forwarded-scheme", b"x-forwarded-port",
+        b"x-forwarded-server", b"x-forwarded-path", b"x-forwarded-uri", b"x-forwarded-ssl", b"forwarded", b"x-host",
+        b"x-original-host", b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-url-scheme",
+        b"front-end-https", b"x-http-method", b"x-http-method-override", b"x-method-override",
     }
 )  # fmt: skip
 _DEFAULT_PORTS = {"http": b":80", "https": b":443"}
@@ -82,19 +85,9 @@ def _keyed_fields(request: Request, rule: Rule, secret: bytes) -> Headers:
         if (value := request.header(name)) is not None:
             fields.append((name, hidden(value, secret)))
     if isinstance(rule.cookies, tuple):
-        wanted = {name.encode() for name in rule.cookies}
-        lines = [line for name, line in request.headers if name == b"cookie"]
-        if len(lines) > 1 or b'"' in b"".join(lines):  # services read these in different ways: all of it counts
-            wanted = {name for name, _ in _cookies(lines)}
-        fields += [(b"cookie:" + name, hidden(value, secret)) for name, value in _cookies(lines) if name in wanted]
+        found = cookie_fields(request.headers, {name.encode() for name in rule.cookies})
+        fields += [(name, hidden(value, secret)) for name, value in found]
     return tuple(sorted(fields, key=itemgetter(0)))  # stable: of one name sent twice, the order may count
-
-
-def _cookies(lines: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    for line in lines:
-        for pair in line.split(b";"):
-            name, _, value = pair.partition(b"=")
-            yield name.strip(), value.strip()
 
 
 def hidden(value: bytes, secret: bytes) -> bytes:

@@ -10,6 +10,8 @@ from proxy.errors import Fallback
 
 MAX_PAIRS = 10_000
 
+_FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
+
 Pair = tuple[bytes, bytes | None]
 
 Matches = Callable[[bytes], bool]
@@ -67,6 +69,13 @@ def with_params(query: Query, params: Params | None, form: Params | None) -> Que
     )
 
 
+def names_of(query: Query) -> list[bytes] | None:
+    """Return the name of each pair of the query part and the form; None where the body is a form that nobody has read."""
+    if query.body and query.form is None and query.media_type.strip().lower().startswith(_FORMS):
+        return None
+    return [name for name, _ in (*params_of(query), *(query.form or ()))]
+
+
 def with_values(query: Query, matches: Matches, change: Callable[[str], str]) -> Query:
     """Return `query` with `change` applied to the values of matching names, in its query part and its form."""
     form = None if query.form is None else _changed(query.form, matches, change)
@@ -83,6 +92,13 @@ def _rewritten(pair: Pair, change: Callable[[str], str]) -> Pair:
         return (name, change(value.decode()).encode()) if value else pair
     except UnicodeDecodeError:
         return pair
+
+
+def exact(name: str) -> bytes:
+    """Return one name as it is in a pair; raises ValueError for a `*`, which stands for nothing here."""
+    if "*" in name:
+        raise ValueError(f"{name!r}: a name without `*` is needed here")
+    return name.encode()
 
 
 def matcher(names: Iterable[str]) -> Matches:

@@ -4,64 +4,89 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from proxy.core import json_text
-from proxy.core.json_path import Branch, compiled
+from proxy.core.json_path import Branch, compiled, covers, meets, parse
 from proxy.core.normalize.collapse_space import collapsed
 from proxy.core.normalize.nfc import composed
-from proxy.core.reasons import Reason
 from proxy.core.types import Query
-from proxy.errors import Fallback
-
-_UTF_8 = {b"charset=utf-8", b'charset="utf-8"', b"charset=utf8", b'charset="utf8"'}
 
 
 @dataclass(frozen=True, slots=True)
 class Json:
     """Write a JSON body in its one form; the options are lists of JSON paths.
 
-    `ignore` drops members (an element becomes null, so that its neighbours keep their numbers), `unordered` sorts the
-    elements of arrays, `text` composes characters (NFC) and collapses white space in strings, and leaves their case.
+    `ignore` drops members (an element becomes null, so that its neighbours keep their numbers), `only` keeps nothing
+    but what is named and what leads there (where a body has another shape than the paths, it stays whole),
+    `unordered` sorts the elements of arrays, `text` composes characters (NFC) and collapses white space in strings, and leaves their case.
     Raises ValueError for what is not a path, and for paths that contradict each other.
     """
 
     version: ClassVar[int] = 1
 
     ignore: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     unordered: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     _paths: Branch = field(init=False, repr=False, compare=False)
+    _only: Branch | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        paths = compiled({"ignore": self.ignore, "unordered": self.unordered, "text": self.text})
-        if "ignore" in paths.marks:
+        named = {"ignore": self.ignore, "unordered": self.unordered, "text": self.text}
+        object.__setattr__(self, "_paths", compiled(named))
+        object.__setattr__(self, "_only", compiled({"only": self.only}) if self.only else None)
+        if "ignore" in self._paths.marks:
             raise ValueError("ignore: '$' is the whole body, no two requests would differ")
-        _check(paths, "$")
-        object.__setattr__(self, "_paths", paths)
+        named["only"] = self.only
+        _check_ignored(named)
+        _check_kept(named)
+        _check_numbers(compiled(named), "$")
 
     def normalize(self, query: Query) -> Query:
         """Return `query` with its body in its one form; raises Fallback if it is not JSON in UTF-8."""
         if not query.body:
             return query
-        _check_charset(query.media_type)
-        return replace(query, body=json_text.write(_shaped(json_text.parse(query.body), self._paths)))
+        tree = json_text.read(query.media_type, query.body)
+        if self._only is not None:
+            tree = _kept(tree, self._only)
+        return replace(query, body=json_text.write(_shaped(tree, self._paths)))
 
 
-def _check(branch: Branch, path: str) -> None:
+def _check_ignored(named: dict[str, tuple[str, ...]]) -> None:
+    for ignored in named["ignore"]:
+        for option in ("only", "unordered", "text"):
+            for path in named[option]:
+                if covers(parse(ignored), parse(path)):
+                    raise ValueError(f"{option}: {path!r} names what `ignore` drops with {ignored}")
+
+
+def _check_kept(named: dict[str, tuple[str, ...]]) -> None:
+    for option in ("ignore", "unordered", "text"):
+        for path in named[option]:
+            if named["only"] and not any(meets(parse(path), parse(kept)) for kept in named["only"]):
+                raise ValueError(f"{option}: {path!r} names nothing that `only` keeps")
+
+
+def _check_numbers(branch: Branch, path: str) -> None:
     if branch.elements and "unordered" in branch.marks:
         raise ValueError(
             f"unordered: the elements of {path!r} have no fixed number, but another path names one by its number"
         )
     for name, below in branch.members.items():
-        _check(below, f"{path}.{name}")
+        _check_numbers(below, f"{path}.{name}")
     for number, below in branch.elements.items():
-        _check(below, f"{path}[{number}]")
+        _check_numbers(below, f"{path}[{number}]")
     if branch.every:
-        _check(branch.every, f"{path}[*]")
+        _check_numbers(branch.every, f"{path}[*]")
 
 
-def _check_charset(media_type: bytes) -> None:
-    for parameter in media_type.lower().split(b";")[1:]:
-        if parameter.strip().startswith(b"charset") and parameter.strip() not in _UTF_8:
-            raise Fallback(Reason.KEY_BODY_ENCODING)
+def _kept(value: json_text.Json, branch: Branch) -> json_text.Json:
+    if "only" in branch.marks:
+        return value
+    if isinstance(value, dict) and branch.members:
+        return {name: _kept(value[name], below) for name, below in branch.members.items() if name in value}
+    if isinstance(value, list) and (branch.elements or branch.every):
+        kept = {number: _kept(value[number], below) for number, below in branch.places(len(value))}
+        return [kept.get(number) for number in range(max(kept, default=-1) + 1)]
+    return value
 
 
 def _shaped(value: json_text.Json, branch: Branch) -> json_text.Json:

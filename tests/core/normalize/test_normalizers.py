@@ -21,7 +21,21 @@ OPTIONS = {
     "drop_params": [{"names": ("a", "*b*_*c")}],
     "keep_params": [{"names": ("kept", "a*b*")}],
     "lower": [{}, {"names": ("kept", "a*")}],
-    "collapse_space": [{}, {"names": ("kept", "a*")}],
+    "collapse_space": [
+        {},
+        {"names": ("kept", "a*")},
+        {"quotes": ('"', "'", '"""', "<>", "/**/"), "comments": ("#", "--")},
+    ],
+    "default_params": [{"values": {"a": "1", "b": ("", "a")}}],
+    "alias_params": [{"names": {"a": ("b", "a-b_c"), "c": ()}}],
+    "strip": [{}, {"names": ("kept", "a*")}],
+    "list_params": [
+        {"names": ("kept", "a*")},
+        {"names": ("kept", "a"), "separator": "\u00a0", "ordered": True, "duplicates": "drop"},
+        {"names": ("a*", "b"), "separator": "a", "duplicates": "drop"},
+    ],
+    "round_numbers": [{"names": ("a", "b*"), "digits": 0}],
+    "cookies": [{"names": ("kept", "a")}],
     "nfc": [{}, {"names": ("kept", "a*")}],
     "form": [{}, {"ignore": ("a",)}, {"only": ("kept", "a")}],
     "json": [
@@ -31,7 +45,13 @@ OPTIONS = {
             "unordered": ("$", "$.kept", "$[*].b"),
             "text": ("$", "$.kept", "$[*]", "$.kept[*]"),
         },
+        {"only": ("$.kept", "$.a[1]", "$[*].b", "$[0]"), "ignore": ("$.a[1].a",)},
     ],
+    "align_time": [
+        {"names": ("a*",), "step": "1m"},
+        {"names": ("a",), "paths": ("$.a", "$[*].b", "$[*]"), "step_param": "b", "step_path": "$.b"},
+    ],
+    "graphql": [{}, {"reduce": True}],
     "headers": [{"names": ("Kept", "A")}],
 }
 
@@ -73,11 +93,14 @@ def test_it_is_written_as_its_options(one):
     assert eval(repr(one), {type(one).__name__: type(one)}) == one
 
 
-ODD = st.binary(max_size=30) | st.text("a\u0301\u0323 \u00a0ÅKΣİ", max_size=8).map(str.encode)
-NAMES = st.sampled_from([b"a", b"kept", b"b", b"a-b_c", b"%61", b""]) | ODD
+MARKED = st.text("\"'<>#\\ \n-/*,.0a", max_size=12).map(str.encode)
+ODD = st.binary(max_size=30) | st.text("a\u0301\u0323 \u00a0ÅKΣİ", max_size=8).map(str.encode) | MARKED
+NAMES = st.sampled_from([b"a", b"kept", b"b", b"a-b_c", b"%61", b"cookie", b""]) | ODD
 PAIRS = st.lists(st.tuples(NAMES, st.none() | ODD), max_size=6).map(tuple)
 RAW = st.binary(max_size=60) | st.text("ab=&%+;41 é", max_size=30).map(str.encode)
-LEAVES = st.sampled_from(["1", "1.0", "-0", "1e400", '"a  b"', '" e\\u0301"', '"\\ud800"', "null", "true", '""'])
+LEAVES = st.sampled_from(
+    ["1", "1.0", "-0", "1e400", "1767222003155", '"now-1d"', '"a  b"', '" e\\u0301"', '"\\ud800"', "null", "true", '""']
+)
 
 
 def written_object(members):
@@ -129,17 +152,21 @@ def test_what_came_stays_beside_what_it_means(one, query):
         assert getattr(done, name) == getattr(query, name)
 
 
+BODIES = {
+    "Form": (FORM, b"x=1&kept=%b"),
+    "Graphql": (b"application/json", b'{"query":"{kept}","variables":{"kept":"%b"}}'),
+}
+
+
 def body_of(one, leaf):
-    return (
-        (FORM, b"x=1&kept=" + leaf)
-        if type(one).__name__ == "Form"
-        else (b"application/json", b'{"kept":["%b"]}' % leaf)
-    )
+    media_type, body = BODIES.get(type(one).__name__, (b"application/json", b'{"kept":["%b"]}'))
+    return media_type, body % leaf
 
 
 def asked(one, leaf=b"1"):
     media_type, body = body_of(one, leaf)
-    fields, headers = ((b"identity", leaf),), ((b"kept", leaf),)
+    fields = ((b"identity", leaf),)
+    headers = ((b"cookie", b"kept=" + leaf),) if type(one).__name__ == "Cookies" else ((b"kept", leaf),)
     return Query("POST", b"host", b"/path", b"kept=" + leaf, None, media_type, body, None, fields, headers)
 
 
@@ -163,8 +190,8 @@ def part_of_the_key(query):
 
 
 def matters(one, place):
-    """Header fields matter to `headers` only: without it they are no part of a key."""
-    return "header field" not in place or type(one).__name__ == "Headers"
+    """Header fields matter to `headers` and `cookies` only: without them they are no part of a key."""
+    return "header field" not in place or type(one).__name__ in {"Headers", "Cookies"}
 
 
 @pytest.mark.parametrize(
@@ -191,6 +218,13 @@ HOSTILE = {
     "a megabyte of %41": b"kept=" + b"%41" * 333_333,
     "a megabyte of +": b"kept=" + b"+" * 1_000_000,
     "a megabyte of white space between letters": b"kept=" + b"a+" * 500_000,
+    "a megabyte of quotes": b"kept=" + b'"' * 1_000_000,
+    "a megabyte of quotes in quotes": b"kept=" + b"\"'" * 500_000,
+    "a megabyte of quotes that never end": b"kept=" + b"<%20" * 333_333,
+    "a megabyte of comments": b"kept=" + b"#%0A" * 250_000,
+    "a megabyte of members": b"kept=" + b"a,b," * 250_000,
+    "a megabyte of digits in a parameter": b"a=" + b"9" * 1_000_000,
+    "a megabyte of cookies": b"a=1; " * 200_000,
     "a name that a glob could try for ever": b"a" * 100_000 + b"b" * 100_000 + b"_" * 100_000,
     "ten thousand pairs": b"&".join(b"%d=A" % number for number in range(10_000, 0, -1)),
     "marks in the wrong order": b"kept=a" + MARKS.encode(),
@@ -212,7 +246,37 @@ def test_hostile_requests_cost_little(one, raw):
     media_type = FORM if type(one).__name__ == "Form" else b"application/json"
     began = process_time()
     try:
-        one.normalize(Query("POST", b"h", b"/", raw, None, media_type, raw, None, (), ((b"kept", raw),)))
+        one.normalize(
+            Query("POST", b"h", b"/", raw, None, media_type, raw, None, (), ((b"kept", raw), (b"cookie", raw)))
+        )
     except Fallback:
         pass
     assert process_time() - began < 3
+
+
+GROWING = {
+    "members": lambda size: b"a=" + b"a,b," * size + b"&kept=" + b"b,a," * size,
+    "quotes": lambda size: b"kept=" + b"'%20\"" * size,
+    "pairs of marks": lambda size: b"kept=" + b"<#%20>" * size,
+    "digits": lambda size: b"a=1." + b"5" * size,
+    "defaults": lambda size: b"a=1&" * (size // 10) + b"b=&",
+    "names": lambda size: b"".join([b"%d=1&a-b_c=2&" % number for number in range(size // 20)]),
+    "cookies": lambda size: b"x=1; " * size,
+}
+
+
+def seconds_to_normalize(one, raw):
+    began = process_time()
+    try:
+        one.normalize(Query("GET", b"h", b"/", raw, headers=((b"cookie", raw),)))
+    except Fallback:
+        pass
+    return process_time() - began
+
+
+@every_sample
+@pytest.mark.parametrize("grown", GROWING.values(), ids=GROWING)
+def test_ten_times_the_request_takes_about_ten_times_the_time(one, grown):
+    """What looks at each piece once for each other takes a hundred times the time."""
+    small, large = grown(5_000), grown(50_000)
+    assert any(seconds_to_normalize(one, large) < 40 * seconds_to_normalize(one, small) + 0.02 for _ in range(5))
