@@ -128,13 +128,17 @@ class Accelerate:
             await reader.aclose()
             return bridge
         line.reason = line.reason or flight.refused
-        if flight.confirmed is not None:
+        if flight.confirmed is not None or flight.elsewhere is not None:
             await reader.aclose()
         return self._landed(head, flight, found, asked, verdict)
 
     def _landed(self, head: Response, flight: Flight, found: Found, asked: Asked, verdict: Verdict) -> Response:
         """Return what a flight brought: what was stored and is still good, or an answer on its way."""
         line, outcome = asked.line, verdict.outcome
+        if flight.elsewhere is not None:
+            line.flight, line.outcome, line.joined = "follow", Outcome.COLLAPSED, line.joined or line.began
+            member = cache_status.forwarded(outcome, line.reason, stored=True, collapsed=True)
+            return self._stored(flight.elsewhere, asked, member)
         if flight.confirmed is not None or flight.completed:
             outcome = Outcome.REVALIDATED if flight.confirmed is not None else Outcome.PARTIAL
         collapsed = line.flight == "follow"

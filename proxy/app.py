@@ -46,6 +46,7 @@ from proxy.state_folder import state_folder
 from proxy.stats import Stats
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
+from proxy.turns import Turns
 from proxy.upstream import Engine
 from proxy.upstream.address import Address
 from proxy.upstream.aiohttp import Aiohttp
@@ -129,7 +130,8 @@ class Proxy:
         places = Places(self._store, scopes, clock, self._failed, forms.note)
         self._bypass = Bypass(_bypass_file(config.store.namespace, address.identity))
         flights = Flights(self._tasks)
-        accelerate = Accelerate(Fetch(self._upstream, places, flights, timeouts, clock), places, flights, clock)
+        turns = Turns(None, None, "", self._tasks, self._failed)
+        accelerate = Accelerate(Fetch(self._upstream, places, flights, turns, timeouts, clock), places, flights, clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
         serve = Serve(
             rules, accelerate, consequences, self._upstream, self._bypass, clock, via=via, new_id=_new_ids(), tell=self._tell,

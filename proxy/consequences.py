@@ -14,6 +14,7 @@ from proxy.core.invalidation import changed_targets, is_its_own_location
 from proxy.core.key import normal_host
 from proxy.core.log_line import LogLine
 from proxy.core.plan import directives_of, reason_to_pass
+from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, first_match
 from proxy.core.storing import content_length, decide, entry_of, groups_of
 from proxy.core.types import SAFE_METHODS, Request, Response, Stream
@@ -47,7 +48,7 @@ class Consequences:
         try:
             if request.method == "HEAD":
                 await self._hear(request, response, line)
-            elif rule is not None and request.method in rule.cacheable_methods:  # it only reads
+            elif rule is not None and request.method in rule.cacheable_methods and line.reason != Reason.KEY_OPERATION:
                 return await self._kept_for_get(request, response, line, reads_only=True)
             elif request.method not in SAFE_METHODS:
                 await self._forget(request, response, line)

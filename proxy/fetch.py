@@ -1,8 +1,10 @@
 """One flight's fetch: ask the upstream, let all read its answer as it arrives, and store it before its last byte."""
 
 from dataclasses import replace
+from functools import partial
 
 from proxy.clock import Clock
+from proxy.core.freshness import Act, judge
 from proxy.core.partial import completed, completing
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
@@ -11,6 +13,7 @@ from proxy.core.types import Entry, Request, Response
 from proxy.core.validation import confirms, freshened, has_credentials, unconditional, validating
 from proxy.errors import UpstreamCut
 from proxy.places import Asked, Found, Places
+from proxy.turns import Turn, Turns
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
 from proxy.upstream.collapse import Flight, Flights
 
@@ -21,15 +24,43 @@ _TELLS_NOTHING = frozenset({206, 304, 408, 416, 429, *range(500, 600)})
 class Fetch:
     """Fetches for flights, and keeps what may be kept."""
 
-    def __init__(self, upstream: Upstream, places: Places, flights: Flights, timeouts: Timeouts, clock: Clock) -> None:
+    def __init__(
+        self, upstream: Upstream, places: Places, flights: Flights, turns: Turns, timeouts: Timeouts, clock: Clock
+    ) -> None:
         self._upstream = upstream
         self._flights = flights
+        self._turns = turns
         self._places = places
         self._timeouts = timeouts
         self._clock = clock
 
     async def __call__(self, found: Found, flight: Flight, asked: Asked, stale: Entry | None) -> None:
-        """Fly: fetch, let all read, and as the last act before the last byte, store."""
+        """Fly: fetch, let all read, and as the last act before the last byte, store.
+
+        Where another process fetches the same, wait for what it stores.
+        """
+        if not flight.kept:
+            await self._fly(found, flight, asked, stale, None)
+            return
+        turn = await self._turns.take(flight.place, partial(self._landed, asked), wait=not flight.unwatched)
+        if isinstance(turn, Entry):
+            flight.elsewhere = turn
+            flight.open(Response(turn.status, turn.headers), None)
+            flight.end()
+        elif turn is not None:
+            try:
+                await self._fly(found, flight, asked, stale, turn)
+            finally:
+                await turn.end()
+
+    async def _landed(self, asked: Asked) -> Entry | None:
+        """Return what another process has stored for a request meanwhile, if it is fresh."""
+        found = await self._places.find(replace(asked, line=replace(asked.line)))
+        entry, now = found.entry, self._clock.wall()
+        return entry if entry is not None and judge(entry, now, {}).act is Act.DELIVER else None
+
+    async def _fly(self, found: Found, flight: Flight, asked: Asked, stale: Entry | None, turn: Turn | None) -> None:
+        flight.turn = turn
         rest = completing(asked.request, found.part)
         if stale is not None:
             response = await self._validated(found, flight, asked, stale)
@@ -80,6 +111,7 @@ class Fetch:
         try:
             storing, now = self._decided(response, flight, asked)
             self._open(flight, response, storing, asked)
+            await self._release(flight)
             if storing.reason and response.status not in _TELLS_NOTHING:
                 await self._drop(found, flight, asked)
             last = await self._body(flight, response, asked.rule)
@@ -103,6 +135,11 @@ class Fetch:
         if self._places.purges.took(asked.rule.name, flight.groups, flight.bare, self._asked_at(flight)):
             flight.disown()
         flight.open(response, storing.reason, shared=storing.is_fresh)
+
+    async def _release(self, flight: Flight) -> None:
+        """Tell the other processes not to wait for what is for nobody else."""
+        if flight.turn is not None and not flight.shared:
+            await flight.turn.release()
 
     def _asked_at(self, flight: Flight) -> float:
         return self._clock.wall() - (self._clock.timer() - flight.call.began)
@@ -159,6 +196,8 @@ class Fetch:
 
     async def _keep(self, found: Found, entry: Entry, storing: Storing, flight: Flight, asked: Asked) -> None:
         began = self._clock.timer()
+        if flight.turn is not None and flight.turn.is_lost:
+            return  # another process may have stored a newer one
         if await self._places.keep(found, entry, storing, asked, self._asked_at(flight)):
             self._flights.overtake(flight, storing.vary)
         flight.call.store_s = self._clock.timer() - began

@@ -24,6 +24,7 @@ from proxy.serve import Serve, Show
 from proxy.store import Store
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
+from proxy.turns import Turns
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.collapse import Flights
 
@@ -49,6 +50,7 @@ class World:
     timeouts: Timeouts = field(default_factory=Timeouts)
     clock: FakeClock = field(default_factory=FakeClock)
     show: Show = field(default_factory=Show)
+    turns: Turns | None = None
 
     def __post_init__(self) -> None:
         """Build the road."""
@@ -58,8 +60,9 @@ class World:
         self.upstream = Upstream(self.engine, self.clock, self.log, VIA, host=None)
         scopes = {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules}
         forms = Forms()
+        self.turns = self.turns or Turns(None, None, "", self.tasks, self.log.failed)
         places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
-        fetch = Fetch(self.upstream, places, self.flights, self.timeouts, self.clock)
+        fetch = Fetch(self.upstream, places, self.flights, self.turns, self.timeouts, self.clock)
         self.accelerate = Accelerate(fetch, places, self.flights, self.clock)
         consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()

@@ -64,11 +64,19 @@ class Memory:
 
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these; absent ones are fine."""
+        self.drop(keys)
+
+    def drop(self, keys: Sequence[bytes]) -> None:
+        """Forget these at once; absent ones are fine."""
         for key in keys:
             self._drop(key)
 
     async def clear(self) -> None:
         """Forget everything."""
+        self.drop_all()
+
+    def drop_all(self) -> None:
+        """Forget everything at once."""
         self._entries.clear()
         self._by_rule.clear()
         self._bytes = 0

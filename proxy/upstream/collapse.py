@@ -8,7 +8,7 @@ WINDOW_BYTES ahead. No client can hold up another: one that falls further behind
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.core.key import variant_key
 from proxy.core.log_line import Call
@@ -16,6 +16,9 @@ from proxy.core.reasons import Reason
 from proxy.core.types import Entry, Query, Request, Response
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.tasks import Tasks
+
+if TYPE_CHECKING:
+    from proxy.turns import Turn
 
 WINDOW_BYTES = 2**18
 
@@ -26,7 +29,8 @@ class Flight:
     `kept` tells that the fetch goes on when all clients have left; `refused` is why its answer is not stored;
     `shared` tells that it is for others too, but for what is `withheld` from them; `guessed`: not for who sends a
     Cookie. `confirmed` is the stored entry where the upstream only said that it is still good, `told` the same with all
-    that it said to the leader; `completed`: it only gave what was missing of a stored part. `unwatched`: no client waits for it. `key` is that of
+    that it said to the leader; `completed`: it only gave what was missing of a stored part;
+    `elsewhere` is what another process fetched, `turn` the right to fetch for all of them. `unwatched`: no client waits for it. `key` is that of
     its request, `home` where the answers to it stand, whatever variant it fetches, `bare` the key without what tells
     clients apart; `rule` and `groups` are what it can be purged by. `most_behind` is how many bytes a reader may be
     behind another.
@@ -42,6 +46,8 @@ class Flight:
         self.confirmed: Entry | None = None
         self.told: Entry | None = None
         self.completed = False
+        self.elsewhere: Entry | None = None
+        self.turn: Turn | None = None
         self.shared = True
         self.guessed = False
         self.withheld: frozenset[bytes] = frozenset()
