@@ -1,18 +1,19 @@
 """Turn a word of the config into the object it names: `{lower: [q]}` is `Lower(names=("q",))` in core/normalize/lower.py.
 
 One grammar for all kinds: `word`, or `{word: options}`, where options are a mapping of the fields of the word's frozen
-dataclass, or a bare list or scalar for its first field. A stranger's word is `their_pkg.module:Class`.
+dataclass, or a bare list or scalar for its first field. Where its only field is a mapping, the options are that mapping:
+`{alias_params: {q: [query]}}`. A stranger's word is `their_pkg.module:Class`.
 """
 
 import importlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
@@ -128,7 +129,10 @@ def options_schema(kind: str, word: str) -> dict[str, Any]:
     definitions = schema["$defs"]
     long = _inlined(definitions[found.__name__], definitions)
     names = _option_names(found)
-    return {"anyOf": [long, long["properties"][names[0]]]} if names else long
+    first = [long["properties"][name] for name in names[:1]]
+    if _is_one_mapping(found):
+        return {"description": long["description"], **first[0]}
+    return {"anyOf": [long, *first]} if names else long
 
 
 def nearest(word: str, words: tuple[str, ...]) -> str:
@@ -163,7 +167,7 @@ def _word_and_options(kind: str, item: object) -> tuple[str, object]:
 
 def _make(found: type, word: str, options: object) -> Any:
     names = _option_names(found)
-    short = None if isinstance(options, Mapping) else names[:1]
+    short = None if isinstance(options, Mapping) and not _is_one_mapping(found) else names[:1]
     if short == ():
         raise _wrong(_written(options), f"{word} without options")
     given = {short[0]: options} if short else options
@@ -172,8 +176,8 @@ def _make(found: type, word: str, options: object) -> Any:
     try:
         return adapter.validate_json(json.dumps([given]), strict=True)[0]
     except ValidationError as errors:
-        wrong = [_option(error, word, found, short) for error in errors.errors()]
-        raise ConfigError(wrong) from errors
+        wrong = [_option(error | {"loc": _steps(error, given)}, word, found, short) for error in errors.errors()]
+        raise ConfigError(_merged(wrong)) from errors
     except TypeError as error:
         raise _wrong(_written(options), "texts, numbers, lists and mappings") from error
 
@@ -194,6 +198,37 @@ def _option(error: Any, word: str, made: Any, short: tuple[str, ...] | None) -> 
     if short and steps[:1] == short:
         steps = steps[1:]
     return Finding("value", path_text(steps), _written(found), allowed)
+
+
+def _steps(error: Any, given: Any) -> tuple[int | str, ...]:
+    """Return an error's path without what pydantic adds to tell which of several types it tried."""
+    steps: list[int | str] = [error["loc"][0]]
+    for step in error["loc"][1:]:
+        there = isinstance(given, list) if isinstance(step, int) else isinstance(given, dict) and step in given
+        if there or error["type"] == "missing":
+            steps.append(step)
+            given = given[step] if there else None
+    return tuple(steps)
+
+
+def _merged(findings: list[Finding]) -> list[Finding]:
+    """Return one finding for each place: all that is allowed there, and none where the mistake is further inside."""
+    one: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        place = finding.where, finding.path
+        allowed = f"{one[place].allowed}, or {finding.allowed}" if place in one else finding.allowed
+        one[place] = replace(finding, allowed=allowed)
+    inside = [path for where, path in one if where == "value"]
+    return [
+        finding
+        for (where, path), finding in one.items()
+        if not (where == "value" and any(other.startswith((f"{path}.", f"{path}[")) for other in inside))
+    ]
+
+
+def _is_one_mapping(found: Any) -> bool:
+    names = _option_names(found)
+    return len(names) == 1 and get_origin(get_type_hints(found)[names[0]]) is Mapping
 
 
 def _meant(steps: tuple[int | str, ...], value: Any, message: str) -> tuple[tuple[int | str, ...], Any]:

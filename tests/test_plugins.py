@@ -1,6 +1,7 @@
 """A word of the config is a file in the tree; its options are checked before they reach it."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -54,6 +55,13 @@ class Bare:
 
 
 @dataclass(frozen=True)
+class Taken(Bare):
+    """Its one option is a mapping."""
+
+    values: Mapping[str, str | tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class NoNormalizer:
     names: tuple[str, ...] = ()
 
@@ -68,6 +76,7 @@ WORDS = (
     "alias_params, align_time, collapse_space, cookies, default_params, drop_params, form, graphql, headers, json, "
     "keep_params, list_params, lower, nfc, round_numbers, sort_params, strip, their_pkg.module:Class"
 )
+TAKEN = f"{HERE}:Taken"
 FREEZE = "the name of a frozen dataclass with normalize and version"
 
 LOADS: dict[str, tuple[object, object]] = {
@@ -76,6 +85,10 @@ LOADS: dict[str, tuple[object, object]] = {
     "a mapping of its fields": ({FAKE: {"names": ["q"], "most": 2}}, Fake(("q",), 2)),
     "a whole number where a float is due": ({FAKE: {"names": [], "share": 1}}, Fake((), share=1.0)),
     "a nested mapping": ({FAKE: {"names": [], "where": {"depth": 3}}}, Fake((), where=Where(depth=3))),
+    "a bare mapping for the only field": (
+        {TAKEN: {"values": "1", "lang": ["en", ""]}},
+        Taken({"values": "1", "lang": ("en", "")}),
+    ),
     "a bare list for the first field": ({FAKE: ["q", "r"]}, Fake(("q", "r"))),
 }
 
@@ -152,6 +165,13 @@ FINDINGS: dict[str, tuple[object, list[str]]] = {
     "a wrong item": (
         {FAKE: ["q", 5]},
         [f"value: {FAKE}[1]: found 5; allowed: a text (in quotes, if it looks like something else)"],
+    ),
+    "one of two types, each told once, as far inside as it can be": (
+        {TAKEN: {"a": 1, "b": [1]}},
+        [
+            f"value: {TAKEN}.a: found 1; allowed: a text (in quotes, if it looks like something else), or a list",
+            f"value: {TAKEN}.b[0]: found 1; allowed: a text (in quotes, if it looks like something else)",
+        ],
     ),
     "nothing": ({FAKE: None}, [f"value: {FAKE}: found nothing; allowed: a list"]),
     "what the class refuses and quotes": (

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from typing import cast
 
 from proxy.core.headers import end_to_end
 from proxy.core.ranges import OF_THE_BYTES_SENT, Span, is_current, ranges, single
@@ -74,7 +75,7 @@ def combined(one: Response, new: Response) -> Response | None:
         return None
     if any(one.header(name) != new.header(name) for name in _OF_THE_CODING):
         return None
-    body = _joined(first.start, one.body, second.start, new.body)
+    body = _joined(first.start, cast("bytes", one.body), second.start, cast("bytes", new.body))
     if body is None:
         return None
     names = {name for name, _ in new.headers} | OF_THE_BYTES_SENT
@@ -86,9 +87,7 @@ def combined(one: Response, new: Response) -> Response | None:
     return single(Response(206, tuple(fields)), body, (start, start + len(body)), first.size)
 
 
-def _joined(start: int, body: object, at: int, other: object) -> bytes | None:
-    if not isinstance(body, bytes) or not isinstance(other, bytes):
-        return None
+def _joined(start: int, body: bytes, at: int, other: bytes) -> bytes | None:
     if at < start:
         start, body, at, other = at, other, start, body
     known = body[at - start : at - start + len(other)]

@@ -11,6 +11,7 @@ from proxy.core.headers import (
     client_ip,
     end_to_end,
     forwarded,
+    max_forwards,
     passed_here_before,
     request_id,
     trace_id,
@@ -204,3 +205,18 @@ ANSWERED = {
 @pytest.mark.parametrize(("headers", "go_down"), ANSWERED.values(), ids=ANSWERED)
 def test_answered(headers, go_down):
     assert answered(headers, DATE) == go_down
+
+
+FORWARDS = {
+    "§7.6.2: OPTIONS": ("OPTIONS", fields("max-forwards: 3"), 3),
+    "§7.6.2: TRACE": ("TRACE", fields("max-forwards: 0"), 0),
+    "another method": ("GET", fields("max-forwards: 0"), None),
+    "without it": ("OPTIONS", (), None),
+    "no number": ("OPTIONS", fields("max-forwards: x"), None),
+    "more than any number": ("OPTIONS", fields(f"max-forwards: {'9' * 5000}"), None),
+}
+
+
+@pytest.mark.parametrize(("method", "headers", "left"), FORWARDS.values(), ids=FORWARDS)
+def test_max_forwards(method, headers, left):
+    assert max_forwards(method, headers) == left

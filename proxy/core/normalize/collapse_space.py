@@ -13,6 +13,8 @@ Change = Callable[[str], str]
 _REST = ".*+"
 # What one language ends a line with and another does not ends no comment for certain.
 _COMMENT = r"[^\n\v\f\r\x1c-\x1e\x85\u2028\u2029]*+(?:\r?\n|\Z)"
+_URI_ENDS = ("<", ">")
+_URI = r'[^<>"{}|^`\\\x00-\x20]*+>'
 _NOT_IN_URIS = '<>"{}|^`'
 
 
@@ -26,7 +28,8 @@ class CollapseSpace:
     r"""Collapse white space in the named values (in all, without names); a value that is not UTF-8 stays as it is.
 
     Nothing inside `quotes` and `comments` changes. A quote is one mark for both ends (`"`, `'''`), and a backslash
-    escapes inside, or two marks of one length (`<>`, `[]`). A comment is its mark and all to the end of the line; only
+    escapes inside, or two marks of one length (`[]`). `<>` enclose a URI, which has no white space: a `<` that begins
+    none is the sign of comparison. A comment is its mark and all to the end of the line; only
     the white space that follows goes. Where marks begin alike, the longest is meant.
 
     Where it is not certain what is a quote, nothing changes from there on: one is never closed; a backslash stands
@@ -59,6 +62,9 @@ def _collapsed_outside(quotes: Sequence[str], comments: Sequence[str]) -> Change
     _check([*quotes, *comments], [*begins, *comments])
     kept = dict.fromkeys(comments, f"{_COMMENT}|{_REST}")
     for opening, closing in ends:
+        if (opening, closing) == _URI_ENDS:
+            kept[opening] = f"{_URI}|"  # what is no URI is the sign of comparison
+            continue
         inside = [_quoted(opening)] if opening == closing else _enclosed(closing, begins, comments)
         kept[opening] = "|".join([*inside, _REST])
     longest_first = sorted(kept, key=len, reverse=True)
