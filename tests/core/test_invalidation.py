@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.invalidation import changed_targets
+from proxy.core.invalidation import changed_targets, is_its_own_location
 from proxy.core.types import Request, Response
 
 
@@ -31,3 +31,20 @@ CHANGED = {
 @pytest.mark.parametrize(("found", "expected"), CHANGED.values(), ids=CHANGED)
 def test_changed_targets(found, expected):
     assert found == expected
+
+
+OWN = {
+    "RFC 9110 §8.7: the same target": (b"/a?b=1", True),
+    "in full": (b"http://site.test:80/a?b=1", True),
+    "relative": (b"?b=1", True),
+    "another query": (b"/a", False),
+    "another host": (b"http://other.test/a?b=1", False),
+    "none": (None, False),
+}
+
+
+@pytest.mark.parametrize(("location", "own"), OWN.values(), ids=OWN)
+def test_whether_an_answer_is_what_a_get_would_get(location, own):
+    request = Request("POST", SELF, ((b"host", b"Site.test"),))
+    headers = () if location is None else ((b"content-location", location),)
+    assert is_its_own_location(request, Response(200, headers)) is own
