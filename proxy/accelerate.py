@@ -221,6 +221,8 @@ def _tells_of_others(head: Response, flight: Flight, asked: Asked) -> bool:
     """
     if head.status >= 500 or head.status in {206, 304, 416} or flight.disowned:
         return False
+    if flight.refused is Reason.NO_TTL and b"cookie" in asked.request.fields:
+        return False  # for others a lifetime may be guessed
     return not asks_conditionally(flight.request) and b"authorization" not in asked.request.fields
 
 

@@ -158,8 +158,7 @@ class Consequences:
 
 def _asked_at(line: LogLine, clock: Clock) -> float:
     """Return when the request went upstream, by the wall clock."""
-    began = line.began if line.call is None else line.call.began
-    return clock.wall() - (clock.timer() - began)
+    return clock.wall() if line.call is None else line.call.asked_at
 
 
 class _Kept:

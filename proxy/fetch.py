@@ -132,7 +132,7 @@ class Fetch:
         """Let all see the head; who only waited sees no more of it than would be stored."""
         flight.groups = groups_of(response, asked.host)
         flight.guessed, flight.withheld = storing.guessed, storing.withheld | FOR_ONE
-        if self._places.purges.took(asked.rule.name, flight.groups, flight.bare, self._asked_at(flight)):
+        if self._places.purges.took(asked.rule.name, flight.groups, flight.bare, flight.call.asked_at):
             flight.disown()
         flight.open(response, storing.reason, shared=storing.is_fresh)
 
@@ -140,9 +140,6 @@ class Fetch:
         """Tell the other processes not to wait for what is for nobody else."""
         if flight.turn is not None and not flight.shared:
             await flight.turn.release()
-
-    def _asked_at(self, flight: Flight) -> float:
-        return self._clock.wall() - (self._clock.timer() - flight.call.began)
 
     async def _freshen(self, found: Found, flight: Flight, asked: Asked, answer: Response, stale: Entry) -> None:
         """Let all read what was stored, with the fields of a 304, and store it so."""
@@ -198,7 +195,7 @@ class Fetch:
         began = self._clock.timer()
         if flight.turn is not None and flight.turn.is_lost:
             return  # another process may have stored a newer one
-        if await self._places.keep(found, entry, storing, asked, self._asked_at(flight)):
+        if await self._places.keep(found, entry, storing, asked, flight.call.asked_at):
             self._flights.overtake(flight, storing.vary)
         flight.call.store_s = self._clock.timer() - began
 

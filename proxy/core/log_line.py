@@ -23,7 +23,7 @@ ORDER = (
 class Call:
     """One call upstream: when it began, answered first and ended, in seconds of the timer.
 
-    `sent` is how often it was sent: twice where the first connection was lost. `store_s` is how long storing its answer took; `bytes_in` came from upstream, `bytes_out` went there.
+    `asked_at` is when it began by the wall clock. `sent` is how often it was sent: twice where the first connection was lost. `store_s` is how long storing its answer took; `bytes_in` came from upstream, `bytes_out` went there.
     """
 
     method: str = ""
@@ -38,6 +38,7 @@ class Call:
     store_s: float | None = None
     error: str | None = None
     sent: int = 0
+    asked_at: float = 0.0
 
     def begin_again(self) -> None:
         """Forget all but how often it was sent: its answer was not of use."""

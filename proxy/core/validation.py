@@ -16,7 +16,7 @@ VALIDATED = frozenset({"GET", "QUERY"})
 
 # What a client asked under its own conditions or in parts, we ask under ours and as a whole.
 CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range"})
-_CREDENTIALS = frozenset({b"authorization", b"cookie"})
+_CREDENTIALS = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 _VALIDATORS = ((b"etag", b"if-none-match"), (b"last-modified", b"if-modified-since"))
 # RFC 9111 §3.2: what describes the stored bytes stays with them.
 _OF_CACHING = frozenset(

@@ -56,7 +56,7 @@ class Upstream:
         if not isinstance(outgoing.body, bytes):
             outgoing = replace(outgoing, body=_Counted(outgoing.body, call))
         call.method, call.path = request.method, request.path.decode("utf-8", "backslashreplace")
-        call.began = self._clock.timer()
+        call.began, call.asked_at = self._clock.timer(), self._clock.wall()
         self.in_flight += 1
         try:
             response = await self._answer(outgoing, request_id, call, timeouts)
