@@ -1,7 +1,10 @@
 """LogLines → counters and timings by operation and outcome: what the admin API and the metrics read."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
 
 from proxy.core.histogram import Histogram
 from proxy.core.log_line import LogLine
@@ -9,6 +12,7 @@ from proxy.core.rules import UNMATCHED
 from proxy.core.types import Outcome
 
 ERROR_SOURCES = ("client", "upstream", "proxy")
+_SUMS = ("upstream_calls", "upstream_s", "seconds_saved", "bytes_in", "bytes_out")
 
 
 @dataclass(slots=True)
@@ -35,6 +39,16 @@ class Operation:
         for one in self.by_outcome.values():
             together.merge(one)
         return together
+
+    def merge(self, other: "Operation") -> None:
+        """Count all that `other` counted."""
+        for outcome, timings in other.by_outcome.items():
+            self.by_outcome.setdefault(outcome, Histogram()).merge(timings)
+        for source, count in other.errors.items():
+            self.errors[source] = self.errors.get(source, 0) + count
+        self.overhead.merge(other.overhead)
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def count(self, line: LogLine) -> None:
         """Count one finished request."""
@@ -69,6 +83,12 @@ class Stats:
             operation = self.operations[name] = Operation()
         operation.count(line)
 
+    def written(self) -> bytes:
+        """Write what was counted, for other processes to read."""
+        return orjson.dumps(
+            {name: asdict(one) for name, one in self.operations.items()}, option=orjson.OPT_NON_STR_KEYS
+        )
+
     def errors(self) -> Mapping[str, int]:
         """Return the errors of all operations by their source."""
         return {source: sum(one.errors[source] for one in self.operations.values()) for source in ERROR_SOURCES}
@@ -90,3 +110,23 @@ class Stats:
             for outcome, timings in one.by_outcome.items()
             if outcome in outcomes
         )
+
+
+def merged(started: float, written: Iterable[bytes]) -> Stats:
+    """Return what several processes have counted together."""
+    together = Stats(started)
+    for one in written:
+        for name, counted in orjson.loads(one).items():
+            together.operations.setdefault(name, Operation()).merge(_read(counted))
+    return together
+
+
+def _read(counted: Mapping[str, Any]) -> Operation:
+    by_outcome = {Outcome(outcome): _timings(timings) for outcome, timings in counted["by_outcome"].items()}
+    sums = {name: counted[name] for name in _SUMS}
+    return Operation(by_outcome, dict(counted["errors"]), _timings(counted["overhead"]), **sums)
+
+
+def _timings(counted: Mapping[str, Any]) -> Histogram:
+    buckets = {int(bucket): count for bucket, count in counted["buckets"].items()}
+    return Histogram(counted["n"], counted["total"], counted["most"], buckets)

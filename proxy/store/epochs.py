@@ -1,7 +1,7 @@
 """When entries were last invalidated together: those of a group, of a rule, or all; no entry has to be looked for."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -10,6 +10,9 @@ from proxy.core.types import Entry
 MOST = 10_000
 ALL = b""
 """Stands for every rule."""
+
+PURGED = b"p"
+"""What a message begins with that tells of a purge."""
 
 _NEVER = float("-inf")
 _MOST_NAME_BYTES = 32
@@ -49,30 +52,48 @@ def _short(name: bytes) -> bytes:
 class Purges:
     """What was taken out of the store at once: by rule, group (RFC 9875), target, or all; hard, or soft (stale).
 
-    A clock that goes back brings nothing back: no purge is earlier than the newest entry that was asked about.
+    A clock that goes back brings nothing back: no purge is earlier than the newest entry that was asked about. `tell`
+    gets each purge as a message for other processes, and its name.
     """
 
     def __init__(self) -> None:
         self._rules = {soft: Epochs() for soft in (False, True)}
         self._groups = {soft: Epochs() for soft in (False, True)}
         self._targets = Epochs()
+        self._epochs = {
+            b"r": self._rules[False], b"R": self._rules[True], b"g": self._groups[False], b"G": self._groups[True],
+            b"t": self._targets,
+        }  # fmt: skip
+        self.tell: Callable[[bytes, str], None] = lambda _message, _name: None
         self._newest = _NEVER
         self._any = False
 
     def rules(self, names: Iterable[bytes], now: float, *, soft: bool = False) -> None:
         """Purge what is stored under these rules; ALL stands for every one."""
-        self._any = True
-        self._rules[soft].begin(names, max(now, self._newest))
+        self._purge(b"R" if soft else b"r", names, now)
 
     def groups(self, names: Iterable[bytes], now: float, *, soft: bool = False) -> None:
         """Purge what belongs to one of these groups."""
-        self._any = True
-        self._groups[soft].begin(names, max(now, self._newest))
+        self._purge(b"G" if soft else b"g", names, now)
 
     def targets(self, names: Iterable[bytes], now: float) -> None:
         """Purge what was asked for at these targets, whoever asked (RFC 9111 §4.4)."""
+        self._purge(b"t", names, now)
+
+    def _purge(self, kind: bytes, names: Iterable[bytes], now: float) -> None:
+        at = max(now, self._newest)
+        for name in map(_short, names):
+            self._begin(kind, name, at)
+            self.tell(PURGED + kind + b"%r " % at + name, f"{kind.decode()} {name.hex()}")
+
+    def _begin(self, kind: bytes, name: bytes, at: float) -> None:
         self._any = True
-        self._targets.begin(names, max(now, self._newest))
+        self._epochs[kind].begin([name], at)
+
+    def hear(self, message: bytes) -> None:
+        """Purge what another process tells."""
+        at, _, name = message[len(PURGED) + 1 :].partition(b" ")
+        self._begin(message[len(PURGED) : len(PURGED) + 1], name, float(at))
 
     def took(self, rule: str, groups: Iterable[bytes], target: bytes, asked_at: float) -> bool:
         """Tell whether an answer that was asked for at `asked_at` is gone."""

@@ -39,7 +39,6 @@ class Tiers:
         self._failed = failed
         self._breaker = Breaker(clock)
         self._heard = 0
-        wire.listen(self._hear)
 
     async def get_many(self, keys: Sequence[bytes]) -> list[Entry | None]:
         """Return what is stored at each key, in order; None where nothing is."""
@@ -91,7 +90,8 @@ class Tiers:
         for at in range(0, len(keys), _MOST_KEYS):
             await self._wire.send(_CHANGED + b"".join(keys[at : at + _MOST_KEYS]))
 
-    def _hear(self, message: bytes) -> None:
+    def hear(self, message: bytes) -> None:
+        """Hear what another process tells."""
         if not message.startswith(_CHANGED):
             return
         self._heard += 1

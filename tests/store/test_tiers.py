@@ -30,7 +30,13 @@ class Stand:
         self.clock, self.log, board = FakeClock(), LineKeeper(), Switchboard()
         self.shared = shared or Counted(2**20)
         self.hot = [Memory(2**20), Memory(2**20)]
-        self.one, self.two = (Tiers(hot, self.shared, board.wire(), self.clock, self.log.failed) for hot in self.hot)
+        wires = [board.wire(), board.wire()]
+        self.one, self.two = (
+            Tiers(hot, self.shared, wire, self.clock, self.log.failed)
+            for hot, wire in zip(self.hot, wires, strict=True)
+        )
+        for wire, tiers in zip(wires, (self.one, self.two), strict=True):
+            wire.listen(tiers.hear)
 
     def entry(self, body: bytes = b"one", at: float = 0.0) -> Entry:
         return Entry(200, (), body, stored_at=self.clock.wall() + at, ttl=60.0)
