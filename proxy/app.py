@@ -1,7 +1,6 @@
 """The composition root: a Config becomes objects, and they one ASGI app; the only file that knows all concrete things."""
 
 import asyncio
-import importlib
 import logging
 import os
 import random
@@ -9,10 +8,9 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from hashlib import blake2b
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from proxy import server
 from proxy.accelerate import Accelerate
@@ -24,27 +22,28 @@ from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
 from proxy.bypass import LOOK_EVERY_S, Bypass
 from proxy.clock import Clock, SystemClock
 from proxy.config import Config, from_mapping, load
-from proxy.config import Rule as RuleConfig
 from proxy.config_shape import IN_PROCESS
 from proxy.consequences import Consequences
 from proxy.core.format import Format
 from proxy.core.format.console import Console
 from proxy.core.format.json import Json
-from proxy.core.key import Scope as KeyScope
 from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
-from proxy.core.rules import Rule, default_rule, host_pattern, path_pattern
+from proxy.core.rules import Rule
 from proxy.edge import Edge
 from proxy.errors import ConfigError, Finding, StartError
 from proxy.explain import Explain, Forms
 from proxy.fetch import Fetch
 from proxy.log import Log, StandardLogging, writer_to
 from proxy.places import Places
+from proxy.plugins import attribute
 from proxy.purge import Purge
+from proxy.rules_of import rules_of
 from proxy.serve import Serve, Show
-from proxy.state_folder import state_folder
+from proxy.spread import Spread
+from proxy.state_folder import kept_secret, state_folder
 from proxy.stats import Stats
-from proxy.store.memory import Memory
+from proxy.stores import Stores, scope_of, stores_of
 from proxy.tasks import Tasks
 from proxy.turns import Turns
 from proxy.upstream import Engine
@@ -54,6 +53,7 @@ from proxy.upstream.asgi import Asgi
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.collapse import Flights
 from proxy.upstream.httpx import Httpx
+from proxy.workers import Workers, this_worker
 
 FORMATS: Mapping[str, type[Format]] = {"json": Json, "console": Console}
 
@@ -116,38 +116,51 @@ class Proxy:
         clock = clock or SystemClock()
         self.config = config
         self.log = Log(FORMATS[config.log.format](), _writer(config.log.to), clock)
+        self._clock = clock
         self._stats = Stats(clock.timer())
-        self._store = Memory(config.store.memory)
         self._tasks = Tasks(lambda error: self._failed(error, ""))
         address = Address.parse(config.upstream.url)
-        via = f"1.1 frontrunner-{secrets.token_hex(4)}".encode()
-        host = address.authority if config.upstream.host == "upstream" else None
-        engine = _engine(config, address, inner, clock)
-        self._upstream = Upstream(engine, clock, self.log, via, host=host)
-        rules, scopes = rules_of(config, secrets.token_bytes(16))
-        timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
-        forms = Forms()
+        stores = _stores(config, address, clock, self._failed)
+        self._store, self._warning = stores.store, stores.warning
+        rules, scopes = rules_of(config, _secret())
+        forms, flights = Forms(), Flights(self._tasks)
         places = Places(self._store, scopes, clock, self._failed, forms.note)
-        self._bypass = Bypass(_bypass_file(config.store.namespace, address.identity))
-        flights = Flights(self._tasks)
-        turns = Turns(None, None, "", self._tasks, self._failed)
+        self._bypass = Bypass(state_folder(os.environ) / f"bypass-{scope_of(config, address.identity)}")
+        worker = this_worker()
+        run = worker.run if worker else secrets.token_hex(4)
+        name = f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
+        turns = Turns(stores.shared, stores.wire, name, self._tasks, self._failed)
+        self._spread = Spread(
+            stores.shared, stores.wire, self._tasks, purges=places.purges, bypass=self._bypass, stats=self._stats, run=run,
+            name=name, failed=self._failed, hear=(turns.hear, *stores.hear),
+        )  # fmt: skip
+        via = f"1.1 frontrunner-{run}".encode()
+        host = address.authority if config.upstream.host == "upstream" else None
+        self._upstream = Upstream(_engine(config, address, inner, clock), clock, self.log, via, host=host)
+        self._edge = self._road(rules, places, flights, turns, via)
+        self.token = token or config.admin.token or _kept_token()
+        purge = Purge(rules, places, flights, clock)
+        explain = Explain(rules, scopes, places, forms, clock)
+        self._api = self._admin(rules, Acts(purge, self._bypass, explain, self.log.events.info))
+        self._opened = False
+        self._looking: asyncio.TimerHandle | None = None
+
+    def _road(self, rules: Sequence[Rule], places: Places, flights: Flights, turns: Turns, via: bytes) -> Edge:
+        config, clock = self.config, self._clock
+        timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
         accelerate = Accelerate(Fetch(self._upstream, places, flights, turns, timeouts, clock), places, flights, clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
         serve = Serve(
             rules, accelerate, consequences, self._upstream, self._bypass, clock, via=via, new_id=_new_ids(), tell=self._tell,
             failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
         )  # fmt: skip
-        self._edge = Edge(serve, clock, tuple(config.trusted_proxies))
-        self.token = token or config.admin.token or _kept_token()
-        guard = Guard(self.token, config.admin.prefix, root=config.admin.root_paths)
-        names = tuple(rule.name for rule in rules)
-        explain = Explain(rules, scopes, places, forms, clock)
-        acts = Acts(Purge(rules, places, flights, clock), self._bypass, explain, self.log.events.info)
-        self._api = Api(
-            self._stats, self._store, acts, clock, guard, names, config.admin.prefix, root=config.admin.root_paths
-        )
-        self._opened = False
-        self._looking: asyncio.TimerHandle | None = None
+        return Edge(serve, clock, tuple(config.trusted_proxies))
+
+    def _admin(self, rules: Sequence[Rule], acts: Acts) -> Api:
+        admin, names = self.config.admin, tuple(rule.name for rule in rules)
+        guard = Guard(self.token, admin.prefix, root=admin.root_paths)
+        stats = self._spread.everybodys
+        return Api(stats, self._store, acts, self._clock, guard, names, admin.prefix, root=admin.root_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -173,9 +186,12 @@ class Proxy:
     async def open(self) -> None:
         """Begin: from now on log lines are written in batches."""
         self._opened = True
+        if self._warning:
+            self.log.events.warning("config", message=self._warning)
         self._later = asyncio.get_running_loop().call_later
         self.log.use_loop(self._later)
         self._look()
+        await self._spread.open()
 
     async def close(self) -> None:
         """End what still runs, close connections, write the last log lines."""
@@ -195,6 +211,7 @@ class Proxy:
     def turn_bypass(self) -> None:
         """Turn the bypass on if it is off, and off if it is on."""
         self._bypass.turn(on=not self._bypass.on)
+        self._spread.turned(on=self._bypass.on)
         self.log.events.info("bypass", on=self._bypass.on)
 
     def _tell(self, line: LogLine) -> None:
@@ -206,10 +223,19 @@ class Proxy:
         self.log.events.error("error", error=repr(error), where=_innermost(error), **told)
 
 
-def _bypass_file(namespace: str, upstream: str) -> Path:
-    """Return the switch of all processes in front of one upstream."""
-    name = blake2b(f"{namespace} {upstream}".encode(), digest_size=6).hexdigest()
-    return state_folder(os.environ) / f"bypass-{name}"
+def _secret() -> bytes:
+    """Return what hides credentials in keys: the same for all processes of this user, and after a restart."""
+    try:
+        return bytes.fromhex(kept_secret(state_folder(os.environ) / "secret", lambda: secrets.token_hex(16)))
+    except (OSError, ValueError):
+        return secrets.token_bytes(16)
+
+
+def _stores(config: Config, address: Address, clock: Clock, failed: Callable[[BaseException, str], None]) -> Stores:
+    try:
+        return stores_of(config, address.identity, clock, failed)
+    except (ImportError, AttributeError) as error:
+        raise StartError(f"cannot load the store: {error}") from error
 
 
 def _new_ids() -> Callable[[], str]:
@@ -257,56 +283,40 @@ def _engine(config: Config, address: Address, inner: App | None, clock: Clock) -
 
 def _named(name: str) -> Any:
     """Return what `package.module:attribute` names. Raises StartError where there is no such thing."""
-    module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return attribute(name)
     except (ImportError, AttributeError) as error:
         raise StartError(f"cannot load {name}: {error}") from error
 
 
-def rules_of(config: Config, secret: bytes) -> tuple[tuple[Rule, ...], dict[str, KeyScope]]:
-    """Return the rules of a config, and what their keys begin with; `secret` hides credentials in keys."""
-    rules = tuple(_rule(one, config.store.memory) for one in config.rules)
-    rules = (*rules, default_rule()) if config.default == "from_origin" else rules
-    upstream = Address.parse(config.upstream.url).identity
-    return rules, {rule.name: KeyScope.of(config.store.namespace, upstream, rule, secret) for rule in rules}
-
-
-def _rule(config: RuleConfig, largest: int) -> Rule:
-    return Rule(
-        name=config.name,
-        path=path_pattern(config.match.path),
-        methods=frozenset(config.match.method),
-        host=host_pattern(config.match.host) if config.match.host else None,
-        safe=config.safe,
-        normalizers=tuple(cast("Any", plugin.made) for plugin in config.key),
-        ttl=config.ttl,
-        refresh=config.grace.refresh if config.grace else 0.0,
-        error=config.grace.error if config.grace else 0.0,
-        override=frozenset(config.override),
-        ignore_client=frozenset(config.ignore_client),
-        cookies=cast("Any", config.cookies),
-        private_by=tuple(name.lower().encode() for name in config.private_by),
-        max_object=min(config.max_object, largest),
-        max_key_body=config.max_key_body,
-        offers_query=config.query == "offer",
-    )
-
-
 def run(config: Config) -> int:
     """Serve as configured until a signal ends it; return the exit code. Raises StartError."""
+    worker = this_worker()
+    if worker is not None:
+        with worker.socket() as bound:
+            return _serve(config, bound, worker.tell_ready)
     bound, url = server.listen(config.listen.host, config.listen.port, config.listen.unix)
     with bound:
-        return _serve(config, bound, url)
+        if config.workers == 1:
+            return _serve(config, bound, None, url)
+        log = Log(FORMATS[config.log.format](), _writer(config.log.to), SystemClock())
+        try:
+            return Workers(config.workers, bound).serve(lambda: _say_ready(config, log, url))
+        finally:
+            log.close()
 
 
-def _serve(config: Config, bound: socket.socket, url: str) -> int:
+def _say_ready(config: Config, log: Log, url: str) -> None:
+    log.events.info("ready", url=url, upstream=config.upstream.url, rules=len(config.rules), workers=config.workers)
+
+
+def _serve(config: Config, bound: socket.socket, tell: Callable[[], None] | None, url: str = "") -> int:
     proxy = create_app(config)
     logging.basicConfig(handlers=[StandardLogging(proxy.log)], level=logging.WARNING, force=True)
     finish = config.upstream.timeout.first_byte + 5
 
     def ready() -> None:
-        proxy.log.events.info("ready", url=url, upstream=config.upstream.url, rules=len(config.rules))
+        _say_ready(config, proxy.log, url)
         made_here = not (config.admin.token or os.environ.get("FRONTRUNNER_TOKEN"))
         if made_here and not config.listen.unix and sys.stderr.isatty():
             print(f"admin: {url}{config.admin.prefix}/performance?token={proxy.token}", file=sys.stderr)  # noqa: T201
@@ -315,4 +325,4 @@ def _serve(config: Config, bound: socket.socket, url: str) -> int:
         proxy.log.events.warning("config", message="SIGHUP: reloading is not built in this release")
 
     signals: dict[int, Callable[[], None]] = {signal.SIGHUP: hung_up, signal.SIGUSR2: proxy.turn_bypass}
-    return server.run(proxy, bound, ready, signals, finish_within_s=finish)
+    return server.run(proxy, bound, tell or ready, signals, finish_within_s=finish)

@@ -18,14 +18,17 @@ class Bypass:
 
     @property
     def file(self) -> Path | None:
-        """Return the file that is the switch."""
+        """Return the file that is the switch; None where there is none any more."""
         return self._file
 
     def look(self) -> bool:
-        """Follow the file; tell whether the switch has changed."""
+        """Follow the file; tell whether the switch has changed. A file that cannot be looked at changes nothing."""
         before = self.on
         if self._file is not None:
-            self.on = self._file.exists()
+            try:
+                self.on = self._file.exists()
+            except OSError:
+                pass
         return self.on is not before
 
     def turn(self, *, on: bool) -> bool:

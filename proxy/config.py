@@ -38,11 +38,7 @@ __all__ = [
 # The grammar's keys whose features this release does not have, with the values that it can do without them (None:
 # leave it out). To build a feature is to delete its row.
 NOT_BUILT: Final[Mapping[str, object]] = {
-    "workers": 1,
     "upstream.max_in_flight": None,
-    "store.disk": "off",
-    "store.redis": None,
-    "store.aiocache": None,
     "rules[].prefer_stale_after": None,
     "rules[].split": None,
     "rules[].rollout": None,
@@ -127,7 +123,13 @@ def _config(tree: Tree) -> Config:
     if not isinstance(value, dict):
         allowed = "a mapping, such as upstream: http://legacy:8000"
         raise ConfigError([*tree.findings, Finding(tree.where(""), "", tree.found(""), allowed)])
-    findings = [*tree.findings, *_not_built(tree, value), *_same_names(tree, value), *_offered(tree, value)]
+    findings = [
+        *tree.findings,
+        *_not_built(tree, value),
+        *_same_names(tree, value),
+        *_offered(tree, value),
+        *_alone(tree, value),
+    ]
     try:
         config = Config.model_validate(value)
     except ValidationError as errors:
@@ -166,6 +168,15 @@ def _same_names(tree: Tree, value: dict[str, Any]) -> Iterator[Finding]:
         if isinstance(name, str) and first.setdefault(name, here) != here:
             allowed = f"each name once; it is already at {tree.where(first[name])}"
             yield Finding(tree.where(here), here, tree.found(here), allowed)
+
+
+def _alone(tree: Tree, value: dict[str, Any]) -> Iterator[Finding]:
+    """Yield a finding for workers that have no store in common: they could take no turns, nor count together."""
+    store = next((members for _, members in _sections(value, "store")), {})
+    shares = store.get("redis") or (store.get("disk", "auto") != "off" and not store.get("aiocache"))
+    if value.get("workers") not in {None, 1} and isinstance(value.get("workers"), int) and not shares:
+        allowed = "1, or a store that processes share (store.disk or store.redis)"
+        yield Finding(tree.where("workers", "key"), "workers", tree.found("workers"), allowed)
 
 
 def _offered(tree: Tree, value: dict[str, Any]) -> Iterator[Finding]:

@@ -151,8 +151,8 @@ class Store(Shape):
 
     memory: Size = 256 * 2**20
     """The hot tier of each worker; 256MiB."""
-    disk: Text = "off"
-    """auto, a path, or off."""
+    disk: Text = "auto"
+    """auto (a file per upstream in the user's state folder), a path, or off."""
     redis: Text | None = None
     """redis://host:6379/0, instead of disk."""
     aiocache: Annotated[str, values.REFERENCE] | None = None

@@ -1,36 +1,45 @@
 """Why a request is answered as it is: its rule, its key step by step, what is stored for it, what would happen now."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.clock import Clock
-from proxy.core.explain import Form, differences, form_of, steps
-from proxy.core.freshness import Act, age_of, judge, left
+from proxy.core.explain import Difference, Form, differences, form_of, shown_of, walk
+from proxy.core.freshness import Act, Verdict, age_of, bridges, judge, left
 from proxy.core.key import Scope, key_of, normal_host
 from proxy.core.log_line import LogLine
-from proxy.core.plan import directives_of, reason_to_pass
+from proxy.core.partial import completing, cut_part
+from proxy.core.plan import directives_of, reason_to_pass, translated
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, first_match
-from proxy.core.types import Entry, Outcome, Query, Request
-from proxy.core.variants import variants
+from proxy.core.types import Entry, Outcome, Query, Request, Response
+from proxy.core.validation import VALIDATED, asks_conditionally
+from proxy.core.variants import has_room, variants
 from proxy.errors import Fallback
 from proxy.places import Asked, Found, Places
 
 MOST_FORMS = 1000
-_DOES = {
-    Act.DELIVER: "answer from the store",
-    Act.REFRESH: "answer from the store, and fetch a new one behind it",
-    Act.REVALIDATE: "ask the upstream whether what is stored is still good",
-    Act.FETCH: "fetch from the upstream",
-}
+MOST_CHARS = 2**22
+_PER_PART_CHARS = 100
+_LONG_BODY_BYTES = 2**18
+_DELIVER = "answer from the store"
+_REFRESH = "answer from the store, and fetch a new one behind it"
+_REVALIDATE = "ask the upstream whether what is stored is still good"
+_FETCH = "fetch from the upstream"
+_STRAIGHT = "send it straight upstream"
+_COMPLETE = "fetch what is missing of the stored part"
+_REFUSE = "refuse it"
+_BY_ACT = {Act.DELIVER: _DELIVER, Act.REFRESH: _REFRESH, Act.REVALIDATE: _REVALIDATE, Act.FETCH: _FETCH}
 
 
 class Forms:
     """The normal forms of the keys that were stored last, to find the nearest one to a miss; secrets are not in them."""
 
-    def __init__(self, most: int = MOST_FORMS) -> None:
+    def __init__(self, most: int = MOST_FORMS, most_chars: int = MOST_CHARS) -> None:
         self._most = most
+        self._left = most_chars
         self._forms: OrderedDict[bytes, tuple[str, Form]] = OrderedDict()
 
     def note(self, rule: str, key: bytes, query: Query) -> None:
@@ -38,15 +47,22 @@ class Forms:
         if key in self._forms:
             self._forms.move_to_end(key)
             return
-        self._forms[key] = (rule, form_of(query))
-        if len(self._forms) > self._most:
-            self._forms.popitem(last=False)
+        form = form_of(query)
+        self._forms[key] = (rule, form)
+        self._left -= _size(form)
+        while self._left < 0 or len(self._forms) > self._most:
+            _, (_, oldest) = self._forms.popitem(last=False)
+            self._left += _size(oldest)
 
-    def nearest(self, rule: str, query: Query) -> list[tuple[bytes, Form]]:
-        """Return those of the same rule, the most alike first."""
+    def nearest(self, rule: str, query: Query) -> list[tuple[bytes, tuple[Difference, ...]]]:
+        """Return those of the same rule with what sets them apart, the most alike first."""
         here = form_of(query)
-        known = [(key, form) for key, (name, form) in self._forms.items() if name == rule]
-        return sorted(known, key=lambda one: len(differences(here, one[1])))
+        known = [(key, differences(here, form)) for key, (name, form) in self._forms.items() if name == rule]
+        return sorted(known, key=lambda one: len(one[1]))
+
+
+def _size(form: Form) -> int:
+    return sum([len(name) + len(part.shown) + _PER_PART_CHARS for name, part in form.items()])
 
 
 class Explain:
@@ -62,38 +78,75 @@ class Explain:
         self._clock = clock
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        """Return what is to be said of one request, ready to be written as JSON."""
-        told = explained(self._rules, self._scopes, request, self._clock.wall())
+        """Return what is to be said of one request, ready to be written as JSON. Raises what a broken store does."""
+        wanted = (self._rules, self._scopes, request, self._clock.wall())
+        if isinstance(request.body, bytes) and len(request.body) > _LONG_BODY_BYTES:
+            told = await asyncio.to_thread(explained, *wanted)  # others are served meanwhile
+        else:
+            told = explained(*wanted)
         rule = first_match(self._rules, request, normal_host(request))
-        if rule is None or told.get("passthrough"):
+        if rule is None or "key" not in told:
             return told
-        directives = directives_of(request, rule.ignore_client)
-        asked = Asked(request, rule, normal_host(request), directives, LogLine("", request.method, "", 0.0))
-        found = await self._places.find(asked)
-        verdict = judge(found.entry, self._clock.wall(), directives)
+        sent = as_sent_upstream(request, rule)
+        directives = directives_of(sent, rule.ignore_client)
+        asked = Asked(sent, rule, normal_host(sent), directives, LogLine("", sent.method, "", 0.0))
+        try:
+            found = await self._places.find(asked)
+        except Fallback as fallback:  # whether another query is equal to this one takes too long to tell
+            return told | {"passthrough": fallback.reason}
+        if found.entry is found.marker is found.part is None:
+            await self._places.holds(found.key)  # a store that is broken raises here: it is no miss
         told["entry"] = self._entry(found)
-        told["would"] = {"outcome": verdict.outcome, "do": _DOES[verdict.act]}
-        if verdict.reason:
-            told["would"]["reason"] = verdict.reason
-        if verdict.outcome is Outcome.MISS:
+        told["would"] = self._would(found, asked)
+        if found.entry is None:
             told["nearest"] = await self._nearest(found, asked)
         return told
 
     def _entry(self, found: Found) -> dict[str, Any] | None:
-        entry, now = found.entry, self._clock.wall()
+        """Return the state of what is stored: the answer or a part of it, or that there are other variants only."""
+        entry, now = found.entry or found.part, self._clock.wall()
         if entry is None:
-            return {"variants": len(list(variants(found.marker)))} if found.marker is not None else None
+            return _of_few(None, found) or None
         return {
-            "status": entry.status, "bytes": len(entry.body), "age_s": round(age_of(entry, now), 3),
-            "ttl_s": round(left(entry, now), 3), "refresh_s": entry.refresh, "error_s": entry.error,
-            "cost_s": round(entry.cost, 6), **_of_few(entry, found),
+            "state": "fresh" if left(entry, now) > 0 else "stale", "status": entry.status, "bytes": len(entry.body),
+            "age_s": round(age_of(entry, now), 3), "ttl_s": round(left(entry, now), 3), "refresh_s": entry.refresh,
+            "error_s": entry.error, "cost_s": round(entry.cost, 6), **_of_few(entry, found),
         }  # fmt: skip
+
+    def _would(self, found: Found, asked: Asked) -> dict[str, Any]:
+        """Return what would happen now; it turns where `Accelerate` does."""
+        now, entry = self._clock.wall(), found.entry
+        verdict = judge(entry, now, asked.directives)
+        if entry is None and found.part is not None and self._has_the_range(found.part, asked):
+            return _said(judge(found.part, now, asked.directives))
+        if verdict.act in {Act.DELIVER, Act.REFRESH}:
+            return _said(verdict)
+        if "only-if-cached" in asked.directives:
+            return {"outcome": Outcome.ERROR, "do": _REFUSE, "reason": Reason.ONLY_IF_CACHED}
+        if asked.request.method == "HEAD":
+            return {"outcome": Outcome.PASSTHROUGH, "do": _STRAIGHT, "reason": Reason.METHOD}
+        if entry is None and found.marker is not None and not has_room(found.marker, found.place, now):
+            return {"outcome": Outcome.PASSTHROUGH, "do": _STRAIGHT, "reason": Reason.VARIANTS}
+        told = _said(verdict)
+        if entry is None and completing(asked.request, found.part) is not None:
+            told |= {"outcome": Outcome.PARTIAL, "do": _COMPLETE}
+        elif verdict.act is Act.REVALIDATE and asked.request.method not in VALIDATED:
+            told["do"] = _FETCH
+        if entry is not None and left(entry, now) <= 0 and bridges(entry, now, asked.directives):
+            told["if_it_fails"] = _DELIVER
+        return told
+
+    def _has_the_range(self, part: Entry, asked: Asked) -> bool:
+        wanted, condition = asked.request.header(b"range"), asked.request.header(b"if-range")
+        fresh = judge(part, self._clock.wall(), asked.directives).act is Act.DELIVER
+        if wanted is None or not fresh or asks_conditionally(asked.request):
+            return False
+        return cut_part(Response(part.status, part.headers, part.body), wanted, condition) is not None
 
     async def _nearest(self, found: Found, asked: Asked) -> dict[str, Any] | None:
         """Return the most alike of the stored keys, and in what it differs."""
-        for key, form in self._forms.nearest(asked.rule.name, found.query):
+        for key, told in self._forms.nearest(asked.rule.name, found.query):
             if key != found.key and await self._places.holds(key):
-                told = differences(form_of(found.query), form)
                 return {
                     "key": key.hex(),
                     "differs": [{"part": one.part, "here": one.here, "there": one.there} for one in told],
@@ -101,19 +154,29 @@ class Explain:
         return None
 
 
-def _of_few(entry: Entry, found: Found) -> dict[str, Any]:
+def _said(verdict: Verdict) -> dict[str, Any]:
+    told: dict[str, Any] = {"outcome": verdict.outcome, "do": _BY_ACT[verdict.act]}
+    return told if verdict.reason is None else {**told, "reason": verdict.reason}
+
+
+def _of_few(entry: Entry | None, found: Found) -> dict[str, Any]:
     """Return what only some entries have."""
     told: dict[str, Any] = {}
     if found.marker is not None:
-        told |= {
-            "vary": [name.decode("latin-1") for name in found.marker.vary],
-            "variants": len(list(variants(found.marker))),
-        }
-    if entry.groups:
+        told["vary"] = [name.decode("latin-1") for name in found.marker.vary]
+        told["variants"] = len(list(variants(found.marker)))
+    if entry is not None and entry.groups:
         told["groups"] = [group.decode("latin-1") for group in entry.groups]
+    if entry is not None and entry is found.part:
+        told["part"] = (Response(206, entry.headers).header(b"content-range") or b"").decode("latin-1")
     if found.home != found.key:
         told["equal_queries"] = True
     return told
+
+
+def as_sent_upstream(request: Request, rule: Rule) -> Request:
+    """Return the request that a rule makes of a client's: a QUERY may go up as the POST that the service knows."""
+    return translated(request) if rule.offers_query and request.method == "QUERY" else request
 
 
 def explained(rules: Sequence[Rule], scopes: Mapping[str, Scope], request: Request, now: float) -> dict[str, Any]:
@@ -123,20 +186,22 @@ def explained(rules: Sequence[Rule], scopes: Mapping[str, Scope], request: Reque
     if rule is None:
         return {"rule": None, "passthrough": Reason.NO_RULE}
     told: dict[str, Any] = {"rule": rule.name}
-    directives = directives_of(request, rule.ignore_client)
-    if reason := reason_to_pass(request, rule, directives):
+    sent = as_sent_upstream(request, rule)
+    if sent is not request and b"content-type" not in request.fields:
+        return told | {"refused": Reason.BAD_REQUEST}
+    if reason := reason_to_pass(sent, rule, directives_of(sent, rule.ignore_client)):
         return told | {"passthrough": reason}
+    if isinstance(sent.body, bytes) and len(sent.body) > rule.max_key_body:
+        return told | {"passthrough": Reason.KEY_BODY_SIZE}
     scope = scopes[rule.name]
-    try:
-        done, query = steps(request, rule, host, scope.secret, now)
-    except Fallback as fallback:
-        return told | {"passthrough": fallback.reason}
+    walked = walk(sent, rule, host, scope.secret, now)
     told["steps"] = [
         {
             "word": step.word,
-            "changed": {part: {"before": before, "after": after} for part, (before, after) in step.changed.items()},
+            "changed": {one.part: {"before": one.here, "after": one.there} for one in step.changed},
         }
-        for step in done
+        for step in walked.steps
     ]
-    told["key"] = {"hash": key_of(query, scope).hex(), "form": form_of(query)}
-    return told
+    if walked.query is None:
+        return told | {"passthrough": walked.reason}
+    return told | {"key": {"hash": key_of(walked.query, scope).hex(), "form": shown_of(form_of(walked.query))}}

@@ -83,6 +83,12 @@ def class_name(word: str) -> str:
     return "".join(part.capitalize() for part in word.split("_"))
 
 
+def attribute(name: str) -> Any:
+    """Return what `package.module:attribute` names. Raises ImportError or AttributeError where there is no such thing."""
+    module, _, attribute_ = name.partition(":")
+    return getattr(importlib.import_module(module), attribute_)
+
+
 def find(kind: str, word: str) -> Any:
     """Return the class that a word names.
 

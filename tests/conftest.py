@@ -30,3 +30,11 @@ def proxy(
     running = Proxy(whole, tmp_path_factory.mktemp("proxy")).start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what a proxy in this process leaves behind out of the user's own state."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

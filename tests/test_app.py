@@ -21,7 +21,7 @@ from proxy.errors import ConfigError, StartError
 from proxy.upstream.asgi import Asgi
 from proxy.upstream.httpx import Httpx
 
-QUIET = {"log": {"to": "off"}, "admin": {"token": "t"}}
+QUIET = {"log": {"to": "off"}, "admin": {"token": "t"}, "store": {"disk": "off"}}
 RULE = {"name": "page", "match": {"path": "/page"}, "ttl": "1h", "key": ["sort_params"]}
 
 
@@ -78,8 +78,10 @@ async def test_as_middleware_it_reads_a_file_that_names_no_upstream(tmp_path):
 
 async def test_without_a_config_the_middleware_does_what_the_origin_allows(monkeypatch):
     monkeypatch.setenv("FRONTRUNNER_TOKEN", "t")
-    told = await ask(proxy.Frontrunner(PlainTextResponse("hello")), "GET", "/page")
+    app = proxy.Frontrunner(PlainTextResponse("hello"))
+    told = await ask(app, "GET", "/page")
     assert told.header("cache-status") == "Frontrunner; fwd=uri-miss; detail=no_ttl"
+    await app._proxy.close()
 
 
 @pytest.mark.parametrize("value", ["", None])

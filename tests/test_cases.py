@@ -53,7 +53,8 @@ async def test_story(path, tmp_path):
     began = clock.wall()
     upstream = Upstream(clock)
     log = tmp_path / "log"
-    tree = {"upstream": "http://site.test", "admin": {"token": "t"}, "log": {"to": str(log)}, **story["config"]}
+    tree = {"upstream": "http://site.test", "store": {"disk": "off"}, "admin": {"token": "t"}, "log": {"to": str(log)}}
+    tree |= story["config"]
     proxy = Proxy(from_mapping(tree, {}), upstream, clock=clock)
     await proxy.open()
     async with asyncio.timeout(10):

@@ -31,7 +31,7 @@ def test_the_defaults_are_the_contract() -> None:
     assert (whole.upstream.engine.word, whole.upstream.engine.options) == ("aiohttp", {})
     timeout = whole.upstream.timeout
     assert (timeout.connect, timeout.first_byte, timeout.idle) == (10.0, 180.0, 180.0)
-    assert (whole.store.memory, whole.store.disk, whole.store.namespace) == (268435456, "off", "default")
+    assert (whole.store.memory, whole.store.disk, whole.store.namespace) == (268435456, "auto", "default")
     assert (whole.rules, whole.trusted_proxies) == ((), ())
     assert (whole.log.to, whole.log.format, whole.log.schema_) == ("-", "json", "flat")
     assert (whole.headers.cache_status, whole.headers.server_timing) == (True, False)

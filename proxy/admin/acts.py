@@ -4,18 +4,22 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from proxy.admin.problems import answer as problem
 from proxy.bypass import Bypass
+from proxy.core.explain import target_shown
 from proxy.core.reasons import Reason
+from proxy.core.types import Outcome
 from proxy.core.types import Request as ClientRequest
 from proxy.explain import Explain
 from proxy.purge import KINDS, Purge, Wanted, request_for
 
 MOST_BYTES = 2**24
 """Of what an operator sends: a request to explain may have a long body."""
+MOST_FINDINGS = 10
+MOST_NAME_CHARS = 100
 
 
 class Ask(BaseModel):
@@ -32,9 +36,9 @@ class Described(Ask):
     headers: dict[str, str] = {}
     body: str = ""
 
-    def request(self) -> ClientRequest:
-        """Return it as a client would send it. Raises ValueError for what is no URL."""
-        return request_for(self.method, self.url, self.headers, self.body.encode())
+    def request(self, host: bytes) -> ClientRequest:
+        """Return it as a client would send it, to `host` where it names none. Raises ValueError for what is no URL."""
+        return request_for(self.method, self.url, self.headers, self.body.encode(), host)
 
 
 class Purging(Ask):
@@ -51,15 +55,17 @@ class Purging(Ask):
     body: str = ""
     host: str = ""
 
-    def wanted(self) -> Wanted:
-        """Return it as a purge. Raises ValueError where it is not exactly one."""
+    def wanted(self, host: bytes) -> Wanted:
+        """Return it as a purge of what is asked of `host`, where a URL names none. Raises ValueError where it is not exactly one."""
         named = [kind for kind in KINDS if getattr(self, kind) is not None]
         if len(named) != 1:
             raise ValueError(f"exactly one of {', '.join(KINDS)} is wanted")
         kind = named[0]
+        if kind == "group" and not self.host:
+            raise ValueError("a group needs the host that it is of")
         if kind == "url":
             described = Described(method=self.method, url=self.url or "", headers=self.headers, body=self.body)
-            return Wanted(kind, "", self.soft, described.request())
+            return Wanted(kind, "", self.soft, described.request(host))
         value = f"{self.host.lower()} {self.group}" if kind == "group" else "" if kind == "all" else getattr(self, kind)
         return Wanted(kind, value, self.soft)
 
@@ -94,50 +100,82 @@ class Acts:
         """Purge what the JSON body names."""
         return await self._told(request, Purging, self._purged)
 
-    async def _purged(self, asked: Purging, by: str) -> dict[str, Any]:
-        wanted = asked.wanted()
-        await self._purge(wanted)
+    async def _purged(self, asked: Purging, sent: Request) -> dict[str, Any]:
+        wanted = asked.wanted(_host(sent))
+        by = _ip(sent)
         done = {"what": wanted.kind, "soft": wanted.soft}
         if wanted.kind in {"rule", "key", "group"}:
             done["name"] = wanted.value
         elif wanted.request is not None:
-            done["path"] = wanted.request.path.decode(
-                "utf-8", "backslashreplace"
-            )  # no query: values stay out of the log
-        self._audit("purge", client_ip=by, **done)
-        return {"purged": True, **done}
+            done["path"] = target_shown(wanted.request.path)  # no query: values stay out of the log
+        try:
+            held = await self._purge(wanted)
+        except ValueError:
+            raise  # there is nothing like that
+        except Exception as error:
+            self._audit("purge", client_ip=by, **done, failed=type(error).__name__)
+            raise
+        told = done if held is None else {**done, "held": held}
+        self._audit("purge", client_ip=by, **told)
+        return {"purged": True, **told}
 
     async def bypass(self, request: Request) -> Response:
         """Tell whether the bypass is on, or turn it."""
         if request.method in {"GET", "HEAD"}:
-            return JSONResponse({"on": self._bypass.on})
+            return JSONResponse(self._switch())
         return await self._told(request, Turning, self._turned)
 
-    async def _turned(self, asked: Turning, by: str) -> dict[str, Any]:
+    async def _turned(self, asked: Turning, sent: Request) -> dict[str, Any]:
         self._bypass.turn(on=asked.on)
-        self._audit("bypass", client_ip=by, on=self._bypass.on)
-        return {"on": self._bypass.on}
+        self._audit("bypass", client_ip=_ip(sent), on=self._bypass.on)
+        return self._switch()
+
+    def _switch(self) -> dict[str, Any]:
+        """Return how the switch stands, and the file that is it: without one it is this process's own."""
+        file = self._bypass.file
+        return {"on": self._bypass.on, "file": None if file is None else str(file)}
 
     async def explain(self, request: Request) -> Response:
         """Explain the request that the JSON body describes."""
         return await self._told(request, Described, self._explained)
 
-    async def _explained(self, asked: Described, _: str) -> dict[str, Any]:
-        return await self._explain(asked.request())
+    async def _explained(self, asked: Described, sent: Request) -> dict[str, Any]:
+        told = await self._explain(asked.request(_host(sent)))
+        if self._bypass.on and "refused" not in told:
+            told["would"] = {"outcome": Outcome.PASSTHROUGH, "do": "send it straight upstream", "reason": Reason.BYPASS}
+        return told
 
-    @staticmethod
     async def _told(
-        request: Request, kind: type[Asked], act: Callable[[Asked, str], Awaitable[dict[str, Any]]]
+        self, request: Request, kind: type[Asked], act: Callable[[Asked, Request], Awaitable[dict[str, Any]]]
     ) -> Response:
         """Run an act with the JSON that was sent, and tell what came of it."""
         try:
             asked = kind.model_validate_json(await _body(request))
-            return JSONResponse(await act(asked, request.client.host if request.client else ""))
+            return JSONResponse(await act(asked, request))
         except ValidationError as errors:
-            told = [f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}" for one in errors.errors()]
-            return problem(request, 400, Reason.BAD_REQUEST, "; ".join(told))
-        except ValueError as error:
+            return problem(request, 400, Reason.BAD_REQUEST, _findings(errors))
+        except (ValueError, ClientDisconnect) as error:
             return problem(request, 400, Reason.BAD_REQUEST, str(error))
+        except Exception as error:  # noqa: BLE001  whose message may name what nobody should read
+            self._audit("error", level="error", error=repr(error))
+            told = f"nothing is certain: {type(error).__name__}, the log has more"
+            return problem(request, 500, Reason.INTERNAL, told)
+
+
+def _ip(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _host(request: Request) -> bytes:
+    """Return the Host by which the operator reaches the proxy: so do its clients, most likely."""
+    return request.headers.get("host", "localhost").encode("latin-1")
+
+
+def _findings(errors: ValidationError) -> str:
+    """Return what is wrong with a body, without the values in it."""
+    found = errors.errors(include_url=False, include_context=False, include_input=False)[:MOST_FINDINGS]
+    told = [f"{'.'.join(map(str, one['loc']))[:MOST_NAME_CHARS] or 'the body'}: {one['msg']}" for one in found]
+    return "; ".join(told)
 
 
 async def _body(request: Request) -> bytes:

@@ -37,7 +37,7 @@ class Api:
 
     def __init__(
         self,
-        stats: Stats,
+        stats: Callable[[], Awaitable[Stats]],
         store: Store,
         acts: Acts,
         clock: Clock,
@@ -92,30 +92,31 @@ class Api:
         return PlainTextResponse("ok, bypass is on\n" if self._acts.bypassed else "ok\n")
 
     async def _performance(self, _: Request) -> Response:
-        operations = {name: _operation(one) for name, one in self._stats.operations.items()}
+        stats = await self._stats()
+        operations = {name: _operation(one) for name, one in stats.operations.items()}
         return JSONResponse(
             {
-                "version": __version__, "since_s": round(self._clock.timer() - self._stats.started, 3),
-                "n": sum(one.n for one in self._stats.operations.values()),
-                "errors": self._stats.errors(), "seconds_saved": _rounded(self._stats.seconds_saved()),
+                "version": __version__, "since_s": round(self._clock.timer() - stats.started, 3),
+                "n": sum(one.n for one in stats.operations.values()),
+                "errors": stats.errors(), "seconds_saved": _rounded(stats.seconds_saved()),
                 "operations": operations,
             }
         )  # fmt: skip
 
     async def _one_operation(self, request: Request) -> Response:
-        name = request.path_params["operation"]
-        one = self._stats.operations.get(name)
+        name, stats = request.path_params["operation"], await self._stats()
+        one = stats.operations.get(name)
         if one is None and name not in self._rules:
-            return _unknown(request, "operation", name, [*self._rules, *self._stats.operations])
+            return _unknown(request, "operation", name, [*self._rules, *stats.operations])
         return JSONResponse({"operation": name, **_operation(one or Operation())})
 
     async def _cache_status(self, _: Request) -> Response:
-        held = self._store.status()
+        held, stats = self._store.status(), await self._stats()
         return JSONResponse(
             {
                 "entries": held.entries, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
-                "evictions": held.evictions, "hit_ratio": _rounded(self._stats.hit_ratio()),
-                "seconds_saved": _rounded(self._stats.seconds_saved()),
+                "evictions": held.evictions, "hit_ratio": _rounded(stats.hit_ratio()),
+                "seconds_saved": _rounded(stats.seconds_saved()),
             }
         )  # fmt: skip
 
@@ -124,7 +125,7 @@ class Api:
         if name not in self._rules:
             return _unknown(request, "rule", name, list(self._rules))
         entries, size = self._store.rules().get(name, (0, 0))
-        one = self._stats.operations.get(name, Operation())
+        one = (await self._stats()).operations.get(name, Operation())
         return JSONResponse(
             {
                 "type": name, "entries": entries, "bytes": size,
@@ -134,7 +135,7 @@ class Api:
         )  # fmt: skip
 
     async def _metrics(self, request: Request) -> Response:
-        body, media_type = exposition(self._stats, self._store, request.headers.get("accept", ""))
+        body, media_type = exposition(await self._stats(), self._store, request.headers.get("accept", ""))
         return Response(body, media_type=media_type)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.running import DEFAULT_URL, Token, Url, sent
+from proxy.cli.running import DEFAULT_URL, Token, Url, plain, sent
 
 
 class Turn(StrEnum):
@@ -24,5 +24,7 @@ def bypass(
     token: Token = "",
 ) -> None:
     """Turn the bypass on or off: while it is on, every request goes straight upstream and the store stays as it is."""
-    told = sent(url, token, "bypass", None if turn is None else {"on": turn is Turn.ON})
+    told = sent(url, token, "bypass", "on", None if turn is None else {"on": turn is Turn.ON})
     print(f"bypass is {'on' if told['on'] else 'off'}")
+    file = told.get("file")
+    print(plain(f"its switch is {file}" if file else "it is turned for that process only: it can keep no file"))

@@ -42,22 +42,28 @@ def check(
 
 def _try(sample: str, headers: dict[str, str], config: "Config") -> None:
     """Explain a request as far as that can be done without a proxy."""
-    from proxy import app
     from proxy.cli.explain import lines
     from proxy.clock import SystemClock
+    from proxy.core.explain import target_shown
     from proxy.explain import explained
     from proxy.purge import request_for
+    from proxy.rules_of import rules_of
 
     method, _, rest = sample.strip().partition(" ")
     target, _, body = rest.strip().partition(" ")
     try:
         request = request_for(method, target, headers, body.encode())
-    except ValueError as error:
-        print(f"--try {sample!r}: {error}; allowed is 'METHOD URL [BODY]'", file=sys.stderr)
+    except ValueError as error:  # the sample may hold secrets: it is not repeated
+        print(f"--try: {error}; allowed is 'METHOD URL [BODY]'", file=sys.stderr)
         raise typer.Exit(2) from error
-    rules, scopes = app.rules_of(config, b"check")
-    print(f"\n{method} {target}")
-    print("\n".join(lines(explained(rules, scopes, request, SystemClock().wall()))))
+    rules, scopes = rules_of(config, b"check")
+    told = explained(rules, scopes, request, SystemClock().wall())
+    print(f"\n{request.method} {target_shown(request.target)}")
+    print("\n".join(lines(told)))
+    if "key" in told:
+        ttl = next((rule.ttl for rule in config.rules if rule.name == told["rule"]), None)
+        kept = "as the origin says" if ttl is None else f"for {_ttl(ttl)}"
+        print(f"now      answer from the store, or fetch and keep {kept}")
 
 
 def _summary(file: Path, config: "Config") -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.running import DEFAULT_URL, Token, Url, fields, sent
+from proxy.cli.running import DEFAULT_URL, Token, Url, fields, plain, sent
 
 
 def explain(
@@ -20,36 +20,57 @@ def explain(
 ) -> None:
     """Explain a request: its rule, its key step by step, what is stored for it, what would happen now and why."""
     asked = {"method": method, "url": target, "headers": fields(header or []), "body": body}
-    told = sent(url, token, "explain", asked)
-    print(json.dumps(told, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(told)))
+    told = sent(url, token, "explain", "rule", asked)
+    print(json.dumps(told, indent=2) if as_json else "\n".join(lines(told)))
 
 
 def lines(told: dict[str, Any]) -> list[str]:
     """Return an explanation as lines to read."""
     out = [f"rule     {told['rule'] or 'none'}"]
-    if told.get("passthrough"):
-        return [*out, f"passes through: {told['passthrough']}"]
-    for step in told["steps"]:
-        out.append(f"step     {step['word']}{'' if step['changed'] else ': nothing to change'}")
-        out += [
-            f"           {part}: {_said(one['before'])} → {_said(one['after'])}"
-            for part, one in step["changed"].items()
-        ]
-    out.append(f"key      {told['key']['hash']}")
-    out += [f"           {part}: {value}" for part, value in told["key"]["form"].items()]
-    if "would" not in told:
-        return out
-    entry = told["entry"]
-    out.append(
-        "entry    " + ("none" if entry is None else ", ".join(f"{name} {value}" for name, value in entry.items()))
-    )
-    why = f" ({told['would']['reason']})" if "reason" in told["would"] else ""
-    out.append(f"now      {told['would']['outcome']}: {told['would']['do']}{why}")
+    for step in told.get("steps", ()):
+        gave_up = step is told["steps"][-1] and "key" not in told
+        nothing = "" if step["changed"] else ": it cannot be certain" if gave_up else ": nothing to change"
+        out.append(f"step     {step['word']}{nothing}")
+        out += [_part(part, one["before"], "→", one["after"]) for part, one in step["changed"].items()]
+    if "key" in told:
+        out.append(f"key      {told['key']['hash']}")
+        out += [f"           {part}: {_said(value)}" for part, value in told["key"]["form"].items()]
+    if "entry" in told:
+        out.append(f"entry    {_entry(told['entry'])}")
+    if "would" in told:
+        out += _would(told["would"])
+    elif "passthrough" in told:
+        out.append(f"now      passthrough: send it straight upstream ({told['passthrough']})")
+    elif "refused" in told:
+        out.append(f"now      error: refuse it ({told['refused']})")
     if nearest := told.get("nearest"):
         out.append(f"nearest  {nearest['key']}")
-        out += [f"           {one['part']}: {_said(one['here'])} ≠ {_said(one['there'])}" for one in nearest["differs"]]
-    return out
+        out += [_part(one["part"], one["here"], "≠", one["there"]) for one in nearest["differs"]]
+    return [plain(line) for line in out]
+
+
+def _would(would: dict[str, Any]) -> list[str]:
+    why = f" ({would['reason']})" if "reason" in would else ""
+    out = [f"now      {would['outcome']}: {would['do']}{why}"]
+    return [*out, f"           if that fails: {would['if_it_fails']}"] if "if_it_fails" in would else out
+
+
+def _entry(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return "none"
+    told = dict(entry)
+    state = told.pop("state", "none of these fields")
+    return ", ".join([state, *[f"{name} {_plainly(value)}" for name, value in told.items()]])
+
+
+def _plainly(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
+
+
+def _part(part: str, before: str | None, sign: str, after: str | None) -> str:
+    alike = "" if before != after else " (in what is not shown)"
+    return f"           {part}: {_said(before)} {sign} {_said(after)}{alike}"
 
 
 def _said(value: str | None) -> str:
-    return "(absent)" if value is None else value
+    return "(absent)" if value is None else value or "(empty)"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.running import DEFAULT_URL, Token, Url, fields, sent
+from proxy.cli.running import DEFAULT_URL, Token, Url, fields, plain, sent
 
 
 def purge(
@@ -34,6 +34,7 @@ def purge(
     more = (
         {"method": method, "headers": fields(header or []), "body": body} if target else {"host": host} if group else {}
     )
-    told = sent(url, token, "cache/purge", {**chosen, "soft": soft, **more})
+    told = sent(url, token, "cache/purge", "purged", {**chosen, "soft": soft, **more})
     name = told.get("name") or told.get("path") or ""
-    print(f"purged{' softly' if told['soft'] else ''}: {told['what']} {name}".rstrip())
+    nothing = "" if told.get("held", True) else " (nothing was stored for exactly this)"
+    print(plain(f"purged{' softly' if soft else ''}: {' '.join(chosen)} {name}".rstrip() + nothing))

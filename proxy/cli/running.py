@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -29,26 +30,34 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 PREFIX = "/_frontrunner"
 
 
-def sent(url: str, token: str, path: str, asked: Mapping[str, Any] | None = None) -> Any:
+def sent(url: str, token: str, path: str, wanted: str, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Send JSON to an admin endpoint (or read it, without `asked`) and return the JSON that comes back.
 
-    Ends the program with 1 where the proxy refuses, with 3 where there is none.
+    Ends the program with 1 where the proxy refuses, with 3 where there is none: what it says has a member `wanted`.
     """
     import httpx2
 
-    base = url.rstrip("/") if PREFIX in url else url.rstrip("/") + PREFIX
-    headers = {"Authorization": f"Bearer {token or _kept()}"}
+    token = token or _kept()
+    if not (token.isascii() and token.isprintable()):
+        _fail("the token holds characters that no client can send", 2)
+    base, headers = url.rstrip("/"), {"Authorization": f"Bearer {token}"}
     try:
+        if not urlsplit(base).path:
+            base += PREFIX
         with httpx2.Client(trust_env=False, timeout=30) as client:
             told = client.request("GET" if asked is None else "POST", f"{base}/{path}", json=asked, headers=headers)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except UnicodeError:
+        _fail("what is asked for is not Unicode text", 2)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         _fail(f"no proxy answers at {url}: {error}", 3)
     try:
         answer = told.json()
     except ValueError:
+        answer = None
+    if isinstance(answer, dict) and told.status_code >= 400 and "reason" in answer:
+        _fail(str(answer.get("detail", "")), 1)
+    if not isinstance(answer, dict) or told.status_code != 200 or wanted not in answer:
         _fail(f"what answers at {url} is no Frontrunner: {told.status_code}", 3)
-    if told.status_code >= 400:
-        _fail(str(answer.get("detail", answer)), 1)
     return answer
 
 
@@ -62,17 +71,24 @@ def _kept() -> str:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"frontrunner: {message}", file=sys.stderr)
+    print(f"frontrunner: {plain(message)}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def plain(text: str) -> str:
+    """Return a text without what a terminal would obey: clients and services can put anything into names."""
+    return "".join([one if one.isprintable() else one.encode("unicode_escape").decode() for one in text])
 
 
 def fields(named: list[str]) -> dict[str, str]:
     """Return the header fields of `-H 'Name: value'` options; of a name given twice, both values."""
     told: dict[str, str] = {}
-    for one in named:
+    for number, one in enumerate(named, 1):
         name, colon, value = one.partition(":")
-        if not colon or not name.strip():
-            _fail(f"-H {one!r}: allowed is 'Name: value'", 2)
-        known = told.get(name.strip())
-        told[name.strip()] = value.strip() if known is None else f"{known}, {value.strip()}"
+        name = name.strip().lower()
+        if not colon or not name:  # it may be a secret: it is not repeated
+            _fail(f"the {number}. -H is not of the form 'Name: value'", 2)
+        known = told.get(name)
+        between = "; " if name == "cookie" else ", "
+        told[name] = value.strip() if known is None else f"{known}{between}{value.strip()}"
     return told

@@ -10,6 +10,7 @@ from world import World
 from proxy.admin.acts import Acts
 from proxy.admin.api import Api
 from proxy.admin.guard import Guard
+from proxy.bypass import Bypass
 from proxy.core.log_line import Call, LogLine
 from proxy.core.types import Entry, Outcome
 from proxy.stats import Stats
@@ -17,6 +18,7 @@ from proxy.store.memory import Memory
 
 TOKEN = "a-token-for-tests-0123456789"
 PREFIX = "/_frontrunner"
+PIECE = 2**16
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
 
@@ -38,16 +40,19 @@ class Said:
 class Desk:
     """Stats and a store that a test fills, and the API that reads them."""
 
-    def __init__(self, *rules: str, root: bool = False) -> None:
+    def __init__(self, *rules: str, root: bool = False, bypass: Bypass | None = None, **world: Any) -> None:
         self.clock = FakeClock()
         self.stats = Stats(self.clock.timer())
         self.store = Memory(2**20)
-        self.world = World(store=self.store, clock=self.clock)
+        self.world = World(**{"store": self.store, "clock": self.clock, **world})
         self.audited: list[dict[str, Any]] = []
-        acts = Acts(self.world.purge, self.world.bypass, self.world.explain, self._audit)
+        acts = Acts(self.world.purge, bypass or self.world.bypass, self.world.explain, self._audit)
         self.api = Api(
-            self.stats, self.store, acts, self.clock, Guard(TOKEN, PREFIX), rules or ("query",), PREFIX, root=root
+            self._counted, self.store, acts, self.clock, Guard(TOKEN, PREFIX), rules or ("query",), PREFIX, root=root
         )
+
+    async def _counted(self) -> Stats:
+        return self.stats
 
     def _audit(self, event: str, **fields: Any) -> None:
         self.audited.append({"event": event, **fields})
@@ -71,9 +76,9 @@ class Desk:
         *,
         method: str = "GET",
         scheme: str = "http",
-        body: bytes = b"",
+        body: bytes | None = b"",
     ) -> Said | None:
-        """Ask for a path (with its query); None where it is the upstream's."""
+        """Ask for a path (with its query); None where it is the upstream's. Without a body the client leaves."""
         path, _, query = path.partition("?")
         given = BEARER if headers is None else headers
         scope: dict[str, Any] = {
@@ -86,8 +91,12 @@ class Desk:
             return None
         sent: list[dict[str, Any]] = []
 
+        pieces = [(body or b"")[at : at + PIECE] for at in range(0, len(body or b"") or 1, PIECE)]
+
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            if body is None:
+                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -95,6 +104,13 @@ class Desk:
         await route.handle(scope, receive, send)
         known = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in sent[0]["headers"]]
         return Said(sent[0]["status"], known, b"".join(message.get("body", b"") for message in sent[1:]))
+
+    async def send(self, path: str, asked: Any) -> Said:
+        """Send JSON (or bytes) below the prefix with the token; return what is said to it."""
+        body = asked if isinstance(asked, bytes | None) else json.dumps(asked).encode()
+        said = await self.ask(f"{PREFIX}/{path}", method="POST", body=body)
+        assert said is not None
+        return said
 
     async def numbers(self, path: str) -> Any:
         """Ask below the prefix with the token; return the JSON."""

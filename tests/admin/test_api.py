@@ -1,5 +1,6 @@
 """The admin JSON API: plain numbers of what was measured and what is stored."""
 
+import json
 from typing import Any
 
 import pytest
@@ -137,9 +138,46 @@ async def test_root_paths(root: bool) -> None:
         assert await desk.ask(path) is None
 
 
+SENT: dict[str, Any] = {"cache/purge": {"all": True}, "bypass": {"on": False}, "explain": {"url": "/kept/a"}}
+
+
 async def test_every_path_of_the_list_is_served() -> None:
-    """The list is what the guide shows."""
+    """The list is what the guide shows; what does something is sent to."""
     for path in PATHS:
-        said = await Desk().ask(f"{PREFIX}/{path}".replace("{operation}", "query").replace("{type}", "query"))
+        desk = Desk()
+        if path in SENT:
+            assert (await desk.send(path, SENT[path])).status == 200
+        else:
+            said = await desk.ask(f"{PREFIX}/{path}".replace("{operation}", "query").replace("{type}", "query"))
+            assert said is not None
+            assert said.status == 200
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in {"livez", "readyz"}])
+async def test_who_may_and_how(path: str) -> None:
+    """Who has no token is told that first; another method than the path's is refused, and does nothing."""
+    place = f"{PREFIX}/{path}".replace("{operation}", "query").replace("{type}", "query")
+    body = json.dumps(SENT.get(path, {})).encode()
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
+        desk = Desk()
+        allowed = {"bypass": {"GET", "HEAD", "POST"}, "cache/purge": {"POST"}, "explain": {"POST"}}.get(
+            path, {"GET", "HEAD"}
+        )
+        refused = await desk.ask(place, {}, method=method, body=body)
+        said = await desk.ask(place, method=method, body=body)
+        assert refused is not None
         assert said is not None
-        assert said.status == 200
+        assert (refused.status, said.status) == (401, 200 if method in allowed else 405)
+        assert (said.header("allow") == ", ".join(sorted(allowed))) is (method not in allowed)
+        assert [one.header("cache-control") for one in (refused, said)] == ["no-store"] * 2
+        assert bool(desk.audited) is (method == "POST" and path in {"bypass", "cache/purge"})
+
+
+@pytest.mark.parametrize("on", [True, False])
+async def test_readyz_says_that_the_bypass_is_on(on: bool) -> None:
+    """Without a token: who watches the proxy sees it."""
+    desk = Desk()
+    desk.world.bypass.turn(on=on)
+    said = await desk.ask(f"{PREFIX}/readyz", {})
+    assert said is not None
+    assert (said.status, said.body) == (200, b"ok, bypass is on\n" if on else b"ok\n")

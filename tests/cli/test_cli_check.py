@@ -1,5 +1,7 @@
 """`frontrunner check` prints findings or a summary, and its exit code tells which."""
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -27,9 +29,9 @@ def check(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 
-    def checked(text):
+    def checked(text, *arguments):
         (tmp_path / "config.yaml").write_text(text)
-        return CliRunner().invoke(app, ["check", "config.yaml"])
+        return CliRunner().invoke(app, ["check", "config.yaml", *arguments])
 
     return checked
 
@@ -74,3 +76,154 @@ def test_a_file_that_cannot_be_read_ends_with_2(tmp_path):
     result = CliRunner().invoke(app, ["check", str(tmp_path / "none.yaml")])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "none.yaml: found No such file or directory" in result.stderr
+
+
+# Samples: what a rule makes of a request, without asking anybody.
+
+TRY = """\
+upstream: http://127.0.0.1:9
+rules:
+  - name: query
+    match: {method: POST, path: /query}
+    safe: true
+    key:
+      - json: {ignore: [$.id], text: [$.question]}
+    ttl: {200: 1h, 404: 30s}
+  - name: search
+    match: {path: /search, host: site.test}
+    key: [sort_params, {drop_params: [utm_*]}, {lower: [q]}]
+    ttl: 10m
+  - name: mine
+    match: {path: /mine/**}
+    private_by: [Authorization]
+    cookies: [sid]
+"""
+SAMPLES = {
+    "a GET in its normal form": (
+        ["--try", "GET http://site.test/search?utm_x=1&q=CATS&page=1"],
+        """\
+GET /search?utm_x=1&q=CATS&page=1
+rule     search
+step     sort_params
+           query: utm_x=1&q=CATS&page=1 → page=1&q=CATS&utm_x=1
+step     drop_params
+           param utm_x: 1 → (absent)
+step     lower
+           param q: CATS → cats
+key      KEY
+           method: GET
+           host: site.test
+           path: /search
+           param page: 1
+           param q: cats
+now      answer from the store, or fetch and keep for 10m
+""",
+    ),
+    "a POST by its body": (
+        ["--try", 'post /query {"question": "  How  many? ", "id": 1}', "-H", "Content-Type: application/json"],
+        """\
+POST /query
+rule     query
+step     json
+           $.question: "  How  many? " → "How many?"
+           $.id: 1 → (absent)
+key      KEY
+           method: POST
+           host: localhost
+           path: /query
+           media type: application/json
+           $.question: "How many?"
+now      answer from the store, or fetch and keep for 200: 1h, 404: 30s
+""",
+    ),
+    "one that passes through": (
+        ["--try", "GET http://site.test/search", "-H", "Cookie: a=hunter2"],
+        "GET /search\nrule     search\nnow      passthrough: send it straight upstream (cookie)\n",
+    ),
+    "one that a normalizer cannot read": (
+        ["--try", "POST /query {"],
+        """\
+POST /query
+rule     query
+step     json: it cannot be certain
+now      passthrough: send it straight upstream (key_body_syntax)
+""",
+    ),
+    "one that no rule is for": (
+        ["--try", "DELETE /search"],
+        "DELETE /search\nrule     none\nnow      passthrough: send it straight upstream (no_rule)\n",
+    ),
+    "secrets": (
+        ["--try", "GET /mine/a?token=hunter2", "-H", "Authorization: hunter2", "-H", "Cookie: sid=hunter2; a=hunter2"],
+        """\
+GET /mine/a?token=…
+rule     mine
+key      KEY
+           method: GET
+           host: localhost
+           path: /mine/a
+           field authorization: …
+           field cookie:sid: …
+           query: token=…
+now      answer from the store, or fetch and keep as the origin says
+""",
+    ),
+    "what no rule of the file is for": (
+        ["--try", "GET /"],
+        """\
+GET /
+rule     default
+key      KEY
+           method: GET
+           host: localhost
+           path: /
+now      answer from the store, or fetch and keep as the origin says
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), SAMPLES.values(), ids=SAMPLES)
+def test_a_sample_is_explained_to_its_key_and_verdict(check, arguments, told):
+    result = check(TRY, *arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    _, _, shown = result.stdout.partition("\n\n")
+    assert re.sub(r"[0-9a-f]{40}", "KEY", shown) == told
+
+
+def test_several_samples_one_after_the_other(check):
+    result = check(TRY, "--try", "GET http://site.test/search?q=a", "--try", "GET http://SITE.test:80/search?q=A")
+    first, second = re.findall(r"^key +(\w+)$", result.stdout, re.MULTILINE)
+    assert first == second
+
+
+WRONG = [
+    "",
+    "GET",
+    "/search?hunter2",
+    "GET hunter2",
+    "GET /a#hunter2",
+    "GET http://me:hunter2@site.test/",
+    "GET /ä?hunter2",
+]
+
+
+@pytest.mark.parametrize("sample", WRONG)
+def test_what_is_no_sample_ends_with_2_and_is_not_repeated(check, sample):
+    result = check(TRY, "--try", sample)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--try: ")
+    assert result.stderr.endswith("; allowed is 'METHOD URL [BODY]'\n")
+    assert "hunter2" not in result.output
+
+
+def test_what_is_no_field_ends_with_2_and_is_not_repeated(check):
+    result = check(TRY, "--try", "GET /", "-H", "hunter2")
+    assert result.exit_code == 2
+    assert "hunter2" not in result.output
+
+
+def test_a_sample_asks_nobody_and_leaves_nothing(check, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert check(TRY, "--try", "GET http://site.test/search").exit_code == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]

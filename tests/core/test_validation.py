@@ -148,7 +148,12 @@ def test_what_a_304_says_to_somebodys_credentials_is_his():
         ETAG, (b"x-user", b"none"), (b"cache-control", b"max-age=9"),
     )  # fmt: skip
     assert (b"x-user", b"ann") in freshened(stored, Response(304, brought)).headers
-    for name, personal in ((b"cookie", True), (b"authorization", True), (b"proxy-authorization", True), (b"accept", False)):
+    for name, personal in (
+        (b"cookie", True),
+        (b"authorization", True),
+        (b"proxy-authorization", True),
+        (b"accept", False),
+    ):
         assert has_credentials(Request("GET", b"/", ((name, b"x"),))) is personal
 
 

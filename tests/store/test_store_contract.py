@@ -5,16 +5,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from aiocache import RedisCache, SimpleMemoryCache
 from fakes import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis_server import Server, redis_server, valkey_server  # noqa: F401  fixtures
 
 from proxy.core.types import Entry
 from proxy.store import Shared, Store
+from proxy.store.aiocache import Aiocache
 from proxy.store.memory import Memory
+from proxy.store.redis import Redis
 from proxy.store.sqlite import Sqlite
+
+# aiocache's Redis cache calls what redis-py has replaced.
+pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated (close|setex):DeprecationWarning")
 
 LIMIT = 2**20
 
@@ -35,11 +43,26 @@ class Kind:
     lasts_s: float = 10.0
 
 
+def redis(place: tuple[str, str], limit: int, clock: FakeClock) -> Store:
+    url, namespace = place
+    return Redis(url, clock, namespace, limit_bytes=limit, deadline_s=10.0)
+
+
+def aiocache_redis(place: tuple[str, str], limit: int, clock: FakeClock) -> Store:
+    url, namespace = place
+    options = {"endpoint": "127.0.0.1", "port": urlsplit(url).port}
+    return Aiocache(RedisCache, clock, namespace, options=options, limit_bytes=limit, deadline_s=10.0)
+
+
 STORES: dict[str, Kind] = {
     "memory": Kind(lambda place, limit, clock: Memory(limit)),
     "sqlite": Kind(Sqlite),
+    "redis": Kind(redis, needs="redis_server", place=Server.place, asks_clock=False, lasts_s=0.5),
+    "valkey": Kind(redis, needs="valkey_server", place=Server.place, asks_clock=False, lasts_s=0.5),
+    "aiocache's memory": Kind(lambda _, limit, clock: Aiocache(SimpleMemoryCache, clock, limit_bytes=limit)),
+    "aiocache's Redis": Kind(aiocache_redis, needs="redis_server", place=Server.place),
 }
-SHARED = ("sqlite",)
+SHARED = ("sqlite", "redis", "valkey")
 """Those that several processes may use."""
 
 Opened = Callable[[int], AbstractAsyncContextManager[Store]]

@@ -1,0 +1,38 @@
+"""The rules of a config → the rules of the core, and what their keys begin with."""
+
+from typing import Any, cast
+
+from proxy.config import Config
+from proxy.config import Rule as RuleConfig
+from proxy.core.key import Scope
+from proxy.core.rules import Rule, default_rule, host_pattern, path_pattern
+from proxy.upstream.address import Address
+
+
+def rules_of(config: Config, secret: bytes) -> tuple[tuple[Rule, ...], dict[str, Scope]]:
+    """Return the rules of a config, and what their keys begin with; `secret` hides credentials in keys."""
+    rules = tuple(_rule(one, config.store.memory) for one in config.rules)
+    rules = (*rules, default_rule()) if config.default == "from_origin" else rules
+    upstream = Address.parse(config.upstream.url).identity
+    return rules, {rule.name: Scope.of(config.store.namespace, upstream, rule, secret) for rule in rules}
+
+
+def _rule(config: RuleConfig, largest: int) -> Rule:
+    return Rule(
+        name=config.name,
+        path=path_pattern(config.match.path),
+        methods=frozenset(config.match.method),
+        host=host_pattern(config.match.host) if config.match.host else None,
+        safe=config.safe,
+        normalizers=tuple(cast("Any", plugin.made) for plugin in config.key),
+        ttl=config.ttl,
+        refresh=config.grace.refresh if config.grace else 0.0,
+        error=config.grace.error if config.grace else 0.0,
+        override=frozenset(config.override),
+        ignore_client=frozenset(config.ignore_client),
+        cookies=cast("Any", config.cookies),
+        private_by=tuple(name.lower().encode() for name in config.private_by),
+        max_object=min(config.max_object, largest),
+        max_key_body=config.max_key_body,
+        offers_query=config.query == "offer",
+    )

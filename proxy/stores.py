@@ -1,0 +1,81 @@
+"""What a config's `store` means: the hot tier of this process, and behind it what processes share, if anything."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from proxy.clock import Clock
+from proxy.config import Config
+from proxy.core.key import VERSION
+from proxy.plugins import attribute
+from proxy.state_folder import state_folder
+from proxy.store import Shared, Store, Wire
+from proxy.store.memory import Memory
+from proxy.store.tiers import Tiers
+
+DISK_BYTES = 2**30
+"""What the file on disk may hold."""
+
+Failed = Callable[[BaseException, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The store that is asked; what beside entries is shared, and how other processes are reached, where that is so."""
+
+    store: Store
+    shared: Shared | None = None
+    wire: Wire | None = None
+    hear: tuple[Callable[[bytes], None], ...] = ()
+    warning: str = ""
+
+
+def scope_of(config: Config, upstream: str) -> str:
+    """Return the name of all that belongs to one namespace in front of one upstream."""
+    return blake2b(f"{config.store.namespace} {upstream}".encode(), digest_size=6).hexdigest()
+
+
+def stores_of(config: Config, upstream: str, clock: Clock, failed: Failed) -> Stores:
+    """Make the stores of a config; `upstream` is its identity.
+
+    Where the place for a file cannot be written, there is memory only, and a warning. Raises ImportError and
+    AttributeError for an aiocache class that is not there.
+    """
+    hot, scope = Memory(config.store.memory), scope_of(config, upstream)
+    if config.store.redis:
+        from proxy.store.redis import Redis
+
+        redis = Redis(config.store.redis, clock, scope)
+        tiers = Tiers(hot, redis, redis, clock, failed)
+        return Stores(tiers, redis, redis, (tiers.hear,))
+    if config.store.aiocache:
+        from proxy.store.aiocache import Aiocache
+        from proxy.store.bus import Bus
+
+        kept = Aiocache(attribute(config.store.aiocache), clock, scope)
+        bus = Bus(state_folder(os.environ) / f"bus-{scope}")
+        tiers = Tiers(hot, kept, bus, clock, failed)
+        return Stores(tiers, None, bus, (tiers.hear,))
+    if config.store.disk == "off":
+        return Stores(hot)
+    return _on_disk(config, scope, hot, clock, failed)
+
+
+def _on_disk(config: Config, scope: str, hot: Memory, clock: Clock, failed: Failed) -> Stores:
+    from proxy.store.bus import Bus
+    from proxy.store.sqlite import Sqlite
+
+    auto = config.store.disk == "auto"
+    file = state_folder(os.environ) / f"store-{scope}.sqlite" if auto else Path(config.store.disk).absolute()
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(file.parent, os.W_OK | os.X_OK) or (file.exists() and not os.access(file, os.W_OK)):
+            raise PermissionError(f"{file} cannot be written")
+        bus = Bus(file.parent / f"bus-{scope}")
+    except OSError as error:
+        return Stores(hot, warning=f"no store on disk, only in memory: {error.strerror or error}")
+    kept = Sqlite(file, DISK_BYTES, clock, VERSION.decode())
+    tiers = Tiers(hot, kept, bus, clock, failed)
+    return Stores(tiers, kept, bus, (tiers.hear,))

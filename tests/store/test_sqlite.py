@@ -1,0 +1,290 @@
+"""The sqlite store: what survives, who has to go, what broken rows and files cost, what is left when it is closed."""
+
+import asyncio
+import contextlib
+import sqlite3
+import stat
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from fakes import FakeClock
+from sqlite_child import entry, key
+
+from proxy.core.types import Entry
+from proxy.store import sqlite_lane
+from proxy.store.record import to_record
+from proxy.store.sqlite import Sqlite
+from proxy.store.sqlite_files import SqliteError
+
+LIMIT = 2**24
+
+
+@asynccontextmanager
+async def opened(path: Path, limit: int = LIMIT, clock: FakeClock | None = None, **more: str) -> AsyncIterator[Sqlite]:
+    store = Sqlite(path, limit, clock or FakeClock(), **more)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "store.sqlite"
+
+
+def sql(path: Path, statement: str, *given: object) -> list[tuple]:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return connection.execute(statement, given).fetchall()
+
+
+def named(path: Path, ending: str) -> list[Path]:
+    return sorted(path.parent.glob(path.name + ending))
+
+
+async def test_what_was_kept_is_there_after_a_restart(path):
+    kept = {key(number): entry(number, 1) for number in range(50)}
+    async with opened(path) as store:
+        await store.set_many(kept)
+        before = store.status(), store.rules()
+    async with opened(path) as store:
+        await store.open()
+        assert (store.status(), store.rules()) == before
+        assert await store.get_many(list(kept)) == list(kept.values())
+
+
+async def test_nobody_else_may_read_it(path):
+    async with opened(path) as store:
+        await store.set_many({key(1): entry(1, 1)})
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        assert len(modes) == 4  # the link, the file, its log, the log's index
+        assert set(modes.values()) == {0o600}
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert {file.name for file in path.parent.iterdir()} == {path.name, path.readlink().name}
+
+
+async def test_nothing_is_left_when_it_is_closed(path):
+    async with opened(path) as store:
+        writes = asyncio.gather(*[store.set_many({key(number): entry(number, 1)}) for number in range(100)])
+        await asyncio.sleep(0)
+        await store.close()
+        await writes
+        assert [thread.name for thread in threading.enumerate() if "sqlite" in thread.name] == []
+        for asked in (store.get_many([key(1)]), store.set_many({key(1): entry(1, 1)}), store.open()):
+            with pytest.raises(SqliteError, match="closed"):
+                await asked
+    async with opened(path) as store:
+        assert await store.get_many([key(99)]) == [entry(99, 1)]
+
+
+async def test_a_store_that_was_never_asked_makes_no_file_and_closes(path):
+    async with opened(path):
+        pass
+    assert not path.parent.exists()
+
+
+async def test_what_piled_up_is_kept_in_one_commit(path):
+    async with opened(path) as store:
+        await store.open()
+        commits: list[str] = []
+        await store._writes.ask(lambda connection: connection.set_trace_callback(commits.append))
+        await asyncio.gather(*[store.set_many({key(number): entry(number, 1)}) for number in range(40)])
+        assert len([said for said in commits if said == "COMMIT"]) <= 3
+        assert store.status().entries == 40
+
+
+async def test_an_entry_that_cannot_be_written_costs_no_other(path):
+    async with opened(path) as store:
+        impossible = Entry(10**6, (), b"", 1.0, 1.0)
+        done = await asyncio.gather(
+            store.set_many({key(1): entry(1, 1)}),
+            store.set_many({key(2): impossible, key(3): entry(3, 1)}),
+            store.set_many({key(4): entry(4, 1)}),
+            return_exceptions=True,
+        )
+        assert [type(one) for one in done] == [type(None), SqliteError, type(None)]
+        found = await store.get_many([key(number) for number in range(1, 5)])
+        assert found == [entry(1, 1), None, None, entry(4, 1)]
+
+
+async def test_who_gave_up_waiting_is_no_trouble(path):
+    async with opened(path) as store:
+        tasks = [
+            asyncio.create_task(store.set_many({key(1): entry(1, 1)})),
+            asyncio.create_task(store.get_many([key(1)])),
+        ]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await store.open()
+        assert await store.get_many([key(1)]) == [entry(1, 1)]  # it was under way already
+
+
+async def test_what_waits_for_a_slow_disk_is_bounded(path, monkeypatch):
+    monkeypatch.setattr(sqlite_lane, "MOST_WAITING_BYTES", 100_000)
+    go = threading.Event()
+    async with opened(path) as store:
+        hangs = asyncio.create_task(store._writes.ask(lambda _: go.wait(10)))
+        large = {key(1): Entry(200, (), b"x" * 200_000, 1.0, 1.0)}
+        first = asyncio.create_task(store.set_many(large))
+        await asyncio.sleep(0)
+        with pytest.raises(SqliteError, match="too much"):
+            await store.set_many({key(2): entry(2, 1)})
+        deleted = asyncio.create_task(store.delete([key(3)]))  # that costs nothing
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(hangs, first, deleted)
+        await store.set_many({key(2): entry(2, 1)})
+        assert await store.get_many([key(1), key(2)]) == [*large.values(), entry(2, 1)]
+
+
+def sized(number: int, size: int = 1000) -> Entry:
+    return Entry(200, (), b"%d" % number * size, 1.0, 1.0, rule="r")
+
+
+async def test_the_least_recently_used_goes_first(path):
+    clock = FakeClock()
+    async with opened(path, 14_000, clock) as store:
+        for number in range(9):  # of 1,3 KB each
+            await store.set_many({key(number): sized(number)})
+            clock.advance(60)
+        assert await store.get_many([key(0), key(2)]) == [sized(0), sized(2)]
+        clock.advance(1)
+        await store.set_many({key(10 + number): sized(1) for number in range(4)})
+        found = await store.get_many([key(number) for number in range(9)])
+        assert [number for number, kept in enumerate(found) if kept is None] == [1, 3, 4]
+        assert store.status().evictions == 3
+
+
+async def test_reading_writes_only_where_it_matters(path):
+    clock = FakeClock()
+    async with opened(path, 14_000, clock) as store:
+        await store.set_many({key(number): sized(number) for number in range(5)})
+        clock.advance(3600)
+        await store.get_many([key(1)])
+        assert store._stamps == {}  # it is far from full
+        await store.set_many({key(number): sized(number) for number in range(5, 10)})
+        await store.get_many([key(1), key(7)])
+        assert len(store._stamps) == 1  # nor does it matter for one that is young
+
+
+async def test_who_was_read_last_is_known_after_a_restart(path):
+    clock = FakeClock()
+    async with opened(path, 14_000, clock) as store:
+        await store.set_many({key(number): sized(number) for number in range(9)})
+        clock.advance(60)
+        await store.open()
+        await store.get_many([key(number) for number in range(9) if number != 4])
+    async with opened(path, 14_000, clock) as store:
+        await store.set_many({key(10): sized(1), key(11): sized(1)})
+        assert [one is None for one in await store.get_many([key(4), key(5)])] == [True, False]
+
+
+async def test_a_smaller_limit_than_yesterdays_is_kept(path):
+    async with opened(path, 2**20) as store:
+        await store.set_many({key(number): sized(number) for number in range(300)})
+    async with opened(path, 20_000) as store:
+        await store.open()
+        assert store.status().bytes <= 20_000
+        assert 0 < store.status().entries < 300
+
+
+async def test_a_file_that_may_not_grow_lets_go_of_the_oldest(path, monkeypatch):
+    monkeypatch.setattr("proxy.store.sqlite_files._SLACK_PAGES", 0)
+    clock = FakeClock()
+    limit = 2**20
+    async with opened(path, limit, clock) as store:
+        for number in range(400):  # each takes a page of 4 KiB, and is counted as 2.3
+            clock.advance(1)
+            await store.set_many({key(number): sized(0, 2100)})
+        assert path.stat().st_size <= limit * 1.25
+        assert store.status().evictions > 0
+        assert await store.get_many([key(399)]) == [sized(0, 2100)]
+        assert await store.get_many([key(0)]) == [None]
+
+
+async def test_a_broken_row_is_set_apart_and_its_key_is_free(path):
+    async with opened(path) as store:
+        await store.set_many({key(number): entry(number, 1) for number in range(3)})
+        sql(path, "UPDATE entries SET record = substr(record, 1, 40) WHERE key = ?", key(1))
+        assert await store.get_many([key(1), key(0), key(2)]) == [None, entry(0, 1), entry(2, 1)]
+        await store.open()
+        assert sql(path, "SELECT key, length(record) FROM quarantine") == [(key(1), 40)]
+        assert store.status().entries == 2
+        await store.set_many({key(1): entry(1, 2)})
+        assert await store.get_many([key(1)]) == [entry(1, 2)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "record = zeroblob(100)", "record = x''", "record = 'text'", "record = 7",
+        "used = 'x', bytes = 'y', record = 'z'", "record = randomblob(length(record))",
+    ],
+)  # fmt: skip
+async def test_no_kind_of_broken_row_is_served_or_stays(path, change):
+    async with opened(path) as store:
+        await store.set_many({key(1): entry(1, 1)})
+        sql(path, f"UPDATE entries SET {change}")
+        assert await store.get_many([key(1)]) == [None]
+        await store.open()
+        assert sql(path, "SELECT count(*) FROM quarantine") == [(1,)]
+        assert sql(path, "SELECT count(*) FROM entries") == [(0,)]
+
+
+async def test_a_record_that_got_to_another_key_is_not_served(path):
+    async with opened(path) as store:
+        await store.set_many({key(1): entry(1, 1), key(2): entry(2, 1)})
+        sql(path, "UPDATE entries SET record = ? WHERE key = ?", to_record(key(1), entry(1, 1)), key(2))
+        assert await store.get_many([key(1), key(2)]) == [entry(1, 1), None]
+
+
+async def test_a_row_that_was_mended_meanwhile_is_not_set_apart(path):
+    async with opened(path) as store:
+        await store.set_many({key(1): entry(1, 1)})
+        await store._writes.ask(lambda connection: store._quarantine(key(1), connection))
+        await store._writes.ask(lambda connection: store._quarantine(key(2), connection))
+        assert await store.get_many([key(1)]) == [entry(1, 1)]
+        assert sql(path, "SELECT count(*) FROM quarantine") == [(0,)]
+
+
+async def test_what_is_set_apart_is_bounded(path):
+    async with opened(path) as store:
+        await store.set_many({key(number): Entry(200, (), b"x" * 100_000, 1.0, 1.0) for number in range(70)})
+        sql(path, "UPDATE entries SET record = record || x'00'")
+        assert await store.get_many([key(number) for number in range(70)]) == [None] * 70
+        await store.open()
+        assert sql(path, "SELECT count(*), max(length(record)) FROM quarantine") == [(64, 2**16)]
+
+
+async def test_counts_that_are_noise_are_no_reason_to_fail(path):
+    async with opened(path) as store:
+        await store.set_many({key(1): entry(1, 1)})
+        sql(path, "UPDATE held SET entries = 'many', bytes = x'ff', rule = CAST(x'ff' AS TEXT)")
+        await store.set_many({key(2): entry(2, 1)})
+        assert await store.get_many([key(1), key(2)]) == [entry(1, 1), entry(2, 1)]
+
+
+async def test_clear_gives_the_space_back_to_be_used_again(path):
+    async with opened(path) as store:
+        for version in range(4):
+            await store.set_many({key(number): entry(number, version) for number in range(200)})
+            await store.clear()
+        await store.set_many({key(1): entry(1, 9)})
+        assert store.status().entries == 1
+    assert path.stat().st_size < 2.5 * sum([len(entry(number, 1).body) + 300 for number in range(200)])
+
+
+async def test_two_that_share_a_row_take_each_others_place(path, monkeypatch):
+    monkeypatch.setattr("proxy.store.sqlite._id", lambda key: 7)
+    async with opened(path) as store:
+        await store.set_many({key(1): entry(1, 1)})
+        await store.delete([key(2)])
+        assert await store.get_many([key(2), key(1)]) == [None, entry(1, 1)]
+        await store.set_many({key(2): entry(2, 1)})
+        assert await store.get_many([key(2), key(1)]) == [entry(2, 1), None]
+        assert store.status().entries == 1
