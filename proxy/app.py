@@ -31,12 +31,12 @@ from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.edge import Edge
+from proxy.engine_of import engine_of
 from proxy.errors import ConfigError, Finding, StartError
 from proxy.explain import Explain, Forms
 from proxy.fetch import Fetch
 from proxy.log import Log, StandardLogging, writer_to
 from proxy.places import Places
-from proxy.plugins import attribute
 from proxy.purge import Purge
 from proxy.rules_of import rules_of
 from proxy.serve import Serve, Show
@@ -46,13 +46,9 @@ from proxy.stats import Stats
 from proxy.stores import Stores, scope_of, stores_of
 from proxy.tasks import Tasks
 from proxy.turns import Turns
-from proxy.upstream import Engine
 from proxy.upstream.address import Address
-from proxy.upstream.aiohttp import Aiohttp
-from proxy.upstream.asgi import Asgi
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.collapse import Flights
-from proxy.upstream.httpx import Httpx
 from proxy.workers import Workers, this_worker
 
 FORMATS: Mapping[str, type[Format]] = {"json": Json, "console": Console}
@@ -136,7 +132,7 @@ class Proxy:
         )  # fmt: skip
         via = f"1.1 frontrunner-{run}".encode()
         host = address.authority if config.upstream.host == "upstream" else None
-        self._upstream = Upstream(_engine(config, address, inner, clock), clock, self.log, via, host=host)
+        self._upstream = Upstream(engine_of(config, address, inner, clock), clock, self.log, via, host=host)
         self._edge = self._road(rules, places, flights, turns, via)
         self.token = token or config.admin.token or _kept_token()
         purge = Purge(rules, places, flights, clock)
@@ -211,7 +207,6 @@ class Proxy:
     def turn_bypass(self) -> None:
         """Turn the bypass on if it is off, and off if it is on."""
         self._bypass.turn(on=not self._bypass.on)
-        self._spread.turned(on=self._bypass.on)
         self.log.events.info("bypass", on=self._bypass.on)
 
     def _tell(self, line: LogLine) -> None:
@@ -266,27 +261,6 @@ def _kept_token() -> str:
         return load_or_make()
     except OSError:
         return secrets.token_urlsafe(24)
-
-
-def _engine(config: Config, address: Address, inner: App | None, clock: Clock) -> Engine:
-    word, options = config.upstream.engine.word, config.upstream.engine.options
-    connect = config.upstream.timeout.connect
-    if inner is not None:
-        return Asgi(inner)
-    if word == "asgi":
-        return Asgi(_named(options["app"]))
-    if word == "httpx":
-        made = _named(options["transport"])() if options.get("transport") else None
-        return Httpx(address, connect, made)
-    return Aiohttp(address, connect, clock.timer)
-
-
-def _named(name: str) -> Any:
-    """Return what `package.module:attribute` names. Raises StartError where there is no such thing."""
-    try:
-        return attribute(name)
-    except (ImportError, AttributeError) as error:
-        raise StartError(f"cannot load {name}: {error}") from error
 
 
 def run(config: Config) -> int:

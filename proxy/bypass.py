@@ -9,11 +9,15 @@ LOOK_EVERY_S = 0.5
 
 
 class Bypass:
-    """Whether all requests pass through; `file` is there while they do, or None where no file can be kept."""
+    """Whether all requests pass through; `file` is there while they do, or None where no file can be kept.
+
+    `tell` reaches processes that do not see the file.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
         self.on = False
+        self.tell = _tell_nobody
         self.look()
 
     @property
@@ -32,7 +36,12 @@ class Bypass:
         return self.on is not before
 
     def turn(self, *, on: bool) -> bool:
-        """Turn it on or off, for all who follow the file; tell whether it has changed.
+        """Turn it on or off, here and for all who follow; tell whether it has changed."""
+        self.tell(on)
+        return self.follow(on=on)
+
+    def follow(self, *, on: bool) -> bool:
+        """Turn it as another process says, for all who follow the file; tell whether it has changed.
 
         Where the file cannot be written, it is turned for this process only.
         """
@@ -47,3 +56,7 @@ class Bypass:
             except OSError:
                 self._file = None
         return self.on is not before
+
+
+def _tell_nobody(on: bool) -> None:
+    """Do nothing: there is no other process."""

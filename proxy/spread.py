@@ -55,7 +55,7 @@ class Spread:
 
     async def open(self) -> None:
         """Learn what was told before, listen, and begin to tell."""
-        self._purges.tell = self._purged
+        self._purges.tell, self._bypass.tell = self._purged, self._turned
         if self._wire is not None:
             self._wire.listen(self._heard_by_all)
         if self._shared is None:
@@ -68,7 +68,7 @@ class Spread:
             self._purges.hear(note)
         for note in (await shared.notes(_BYPASS_NOTE)).values():
             if (note == _ON) is not self._bypass.on:
-                self._bypass.turn(on=note == _ON)
+                self._bypass.follow(on=note == _ON)
 
     def _heard_by_all(self, message: bytes) -> None:
         for hear in self._hear:
@@ -78,13 +78,12 @@ class Spread:
         if message.startswith(PURGED):
             self._purges.hear(message)
         elif message.startswith(_BYPASS):
-            self._bypass.turn(on=message == _BYPASS + _ON)
+            self._bypass.follow(on=message == _BYPASS + _ON)
 
     def _purged(self, message: bytes, name: str) -> None:
         self._tell(message, f"{_PURGE_NOTE}{name}", message)
 
-    def turned(self, *, on: bool) -> None:
-        """Tell the others that the bypass was turned."""
+    def _turned(self, on: bool) -> None:
         self._tell(_BYPASS + (_ON if on else _OFF), _BYPASS_NOTE, _ON if on else _OFF)
 
     def _tell(self, message: bytes, name: str, note: bytes) -> None:

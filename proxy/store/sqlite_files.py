@@ -102,15 +102,17 @@ class Files:
             if not (name and self._file(name).exists()):
                 self._begin_anew(name)
                 continue
-            connection = self._connected(name)
+            uri = f"file:{quote(str(self._file(name)))}?mode=rw"
+            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
             try:
-                versions = self._versions_of(connection)
+                versions = self._versions_of(connection)  # before anything that an empty file would be locked for
+                if versions == self._versions:
+                    self._tune(connection)
+                    self._was_open = True
+                    return name, connection
             except BaseException:
                 close(connection)
                 raise
-            if versions == self._versions:
-                self._was_open = True
-                return name, connection
             close(connection)
             if versions is None:
                 self.set_aside(name)
@@ -120,28 +122,21 @@ class Files:
                 self._begin_anew(name)
         raise SqliteError(f"{self.path}: no file that fits; another release may use it by now")
 
-    def _connected(self, name: str) -> sqlite3.Connection:
-        uri = f"file:{quote(str(self._file(name)))}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+    def _tune(self, connection: sqlite3.Connection) -> None:
         connection.text_factory = partial(
             str, encoding="utf-8", errors="replace"
         )  # noise is no reason to fail for ever
-        try:
-            for pragma in (
-                "trusted_schema = OFF",
-                "cell_size_check = ON",
-                "secure_delete = FAST",
-                "journal_mode = WAL",
-                "synchronous = NORMAL",  # a power cut may take the last commits with it, a kill does not
-                f"cache_size = -{_CACHE_KIB}",
-                f"journal_size_limit = {_LOG_BYTES}",
-                f"max_page_count = {self._most_pages}",
-            ):
-                connection.execute(f"PRAGMA {pragma}").close()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        for pragma in (
+            "trusted_schema = OFF",
+            "cell_size_check = ON",
+            "secure_delete = FAST",
+            "journal_mode = WAL",
+            "synchronous = NORMAL",  # a power cut may take the last commits with it, a kill does not
+            f"cache_size = -{_CACHE_KIB}",
+            f"journal_size_limit = {_LOG_BYTES}",
+            f"max_page_count = {self._most_pages}",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
 
     def _versions_of(self, connection: sqlite3.Connection) -> dict[str, str] | None:
         """Return which versions made this file; None where no version of ours did."""
@@ -228,6 +223,8 @@ class Files:
 
 def is_broken(error: BaseException) -> bool:
     """Tell whether an error means that the file is broken, rather than busy, full or out of reach."""
+    if isinstance(error, UnicodeDecodeError):  # of SQLite's own words about a schema that is noise
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and (code in _BROKEN or code & 0xFF in _BROKEN)
 

@@ -8,7 +8,7 @@ WINDOW_BYTES ahead. No client can hold up another: one that falls further behind
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from proxy.core.key import variant_key
 from proxy.core.log_line import Call
@@ -17,10 +17,17 @@ from proxy.core.types import Entry, Query, Request, Response
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.tasks import Tasks
 
-if TYPE_CHECKING:
-    from proxy.turns import Turn
-
 WINDOW_BYTES = 2**18
+
+
+class Right(Protocol):
+    """The right to fetch for all processes; `is_lost` once another may have it."""
+
+    is_lost: bool
+
+    async def release(self) -> None:
+        """Let the others go on by themselves."""
+        ...
 
 
 class Flight:
@@ -47,7 +54,7 @@ class Flight:
         self.told: Entry | None = None
         self.completed = False
         self.elsewhere: Entry | None = None
-        self.turn: Turn | None = None
+        self.turn: Right | None = None
         self.shared = True
         self.guessed = False
         self.withheld: frozenset[bytes] = frozenset()

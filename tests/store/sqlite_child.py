@@ -14,6 +14,7 @@ from proxy.store.sqlite_files import SqliteError
 LIMIT = 2**26
 KEYS = 400
 WRITERS = 16
+NOBODY = 65534
 
 
 def key(number: int) -> bytes:
@@ -30,11 +31,11 @@ def say(line: str) -> None:
     os.write(1, line.encode() + b"\n")
 
 
-async def write_for_ever(store: Sqlite) -> None:
+async def write_for_ever(store: Sqlite, begin: str) -> None:
     """Write the keys again and again, each time their next version; say which once it is kept."""
 
     async def writer(first: int) -> None:
-        for version in range(1, 10**9):
+        for version in range(int(begin), 10**9):
             for number in range(first, KEYS, WRITERS):
                 await store.set_many({key(number): entry(number, version)})
                 say(f"{number} {version}")
@@ -75,6 +76,11 @@ async def write_in_little_room(store: Sqlite, most_bytes: str) -> None:
 
 async def read_only(store: Sqlite, folder: str) -> None:
     """Write, let nobody write any more, and say what is refused."""
+    if os.getuid() == 0:  # whom no mode holds back
+        os.chown(folder, NOBODY, NOBODY)
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
     await store.set_many({key(1): entry(1, 1)})
     await store.close()
     for path in Path(folder).iterdir():

@@ -1,0 +1,151 @@
+"""Processes of one proxy are of one mind about purges, the bypass, and what was counted."""
+
+import asyncio
+
+import pytest
+from fakes import LineKeeper, until
+from wires import Switchboard
+
+from proxy import spread as module
+from proxy.bypass import Bypass
+from proxy.core.log_line import LogLine
+from proxy.core.types import Entry, Outcome
+from proxy.spread import Spread
+from proxy.stats import Stats
+from proxy.store.epochs import Purges
+from proxy.tasks import Tasks
+
+KEPT = Entry(200, (), b"", stored_at=10.0, ttl=60.0, rule="search", groups=(b"site.test g",))
+
+
+class Board:
+    """A board that keeps every note."""
+
+    def __init__(self) -> None:
+        self.pinned: dict[str, bytes] = {}
+        self.fails = False
+
+    async def pin(self, name: str, note: bytes, lasts_s: float) -> None:
+        if self.fails:
+            raise ConnectionError("gone")
+        self.pinned[name] = note
+
+    async def notes(self, prefix: str) -> dict[str, bytes]:
+        if self.fails:
+            raise ConnectionError("gone")
+        return {name: note for name, note in self.pinned.items() if name.startswith(prefix)}
+
+    async def lease(self, key: bytes, owner: str, lasts_s: float) -> int | None:
+        raise NotImplementedError
+
+    async def release(self, key: bytes, owner: str) -> None:
+        raise NotImplementedError
+
+
+class Process:
+    """What one process has to tell."""
+
+    def __init__(self, board: Board | None, wires: Switchboard, name: str) -> None:
+        self.log, self.purges, self.bypass, self.stats = LineKeeper(), Purges(), Bypass(), Stats(0.0)
+        self.tasks, self.heard = Tasks(self.log.failed), []
+        self.spread = Spread(
+            board, wires.wire(), self.tasks, purges=self.purges, bypass=self.bypass, stats=self.stats, run="run",
+            name=name, failed=self.log.failed, hear=(self.heard.append,),
+        )  # fmt: skip
+
+    def count(self, seconds: float) -> None:
+        line = LogLine("", "GET", "/", 0.0, rule="search", outcome=Outcome.MISS, duration_s=seconds)
+        self.stats.count(line)
+
+
+@pytest.fixture
+async def two():
+    board, wires = Board(), Switchboard()
+    both = [Process(board, wires, name) for name in ("a", "b")]
+    for one in both:
+        await one.spread.open()
+    yield board, wires, *both
+    for one in both:
+        await one.tasks.close()
+
+
+PURGES = {
+    "a rule": lambda purges: purges.rules([b"search"], 20.0),
+    "all": lambda purges: purges.rules([b""], 20.0),
+    "a group": lambda purges: purges.groups([b"site.test g"], 20.0),
+}
+
+
+@pytest.mark.parametrize("purge", PURGES.values(), ids=PURGES)
+async def test_what_one_purges_is_gone_for_the_others(two, purge):
+    _, _, one, other = two
+    purge(one.purges)
+    await until(lambda: other.purges.left_of(KEPT) is None)
+
+
+async def test_a_soft_purge_is_soft_everywhere(two):
+    _, _, one, other = two
+    one.purges.rules([b"search"], 20.0, soft=True)
+    await until(lambda: other.purges.left_of(KEPT).ttl == 10.0)
+
+
+async def test_who_starts_later_knows_what_was_purged_and_turned_before(two):
+    board, wires, one, _ = two
+    one.purges.targets([b"t" * 20], 20.0)
+    one.bypass.turn(on=True)
+    await until(lambda: len(board.pinned) >= 3)
+    late = Process(board, wires, "c")
+    await late.spread.open()
+    assert late.purges.left_of(KEPT, b"t" * 20) is None
+    assert late.purges.left_of(KEPT) is KEPT
+    assert late.bypass.on
+    await late.tasks.close()
+
+
+async def test_the_bypass_is_turned_for_all_and_echoes_nowhere(two):
+    _, _, one, other = two
+    for on in (True, False):
+        one.bypass.turn(on=on)
+        await until(lambda on=on: other.bypass.on is on)
+    assert len([message for message in one.heard if message.startswith(b"b")]) == 0
+
+
+async def test_whoever_is_asked_tells_what_all_have_counted(two):
+    _, _, one, other = two
+    for process, seconds in ((one, 1.0), (one, 2.0), (other, 3.0)):
+        process.count(seconds)
+    await one.spread.everybodys()
+    told = [await process.spread.everybodys() for process in (other, one)]
+    for stats in told:
+        operation = stats.operations["search"]
+        assert (operation.n, operation.all().most, operation.all().total) == (3, 3.0, 6.0)
+
+
+async def test_what_was_counted_is_told_again_and_again(monkeypatch, two):
+    monkeypatch.setattr(module, "PIN_EVERY_S", 0.001)
+    board, wires, *_ = two
+    third = Process(board, wires, "c")
+    await third.spread.open()
+    third.count(1.0)
+    await until(lambda: b"search" in board.pinned.get("stats run c", b""))
+    await third.tasks.close()
+
+
+async def test_a_board_that_is_gone_leaves_each_to_itself(two):
+    board, _, one, _ = two
+    board.fails = True
+    one.count(1.0)
+    one.purges.rules([b"search"], 20.0)
+    assert (await one.spread.everybodys()).operations["search"].n == 1
+    await until(lambda: one.log.failures)
+
+
+async def test_alone_it_tells_nobody():
+    alone = Process(None, Switchboard(), "a")
+    await alone.spread.open()
+    alone.count(1.0)
+    assert await alone.spread.everybodys() is alone.stats
+    alone.purges.rules([b"search"], 20.0)
+    await asyncio.sleep(0)
+    assert alone.purges.left_of(KEPT) is None
+    await alone.tasks.close()
