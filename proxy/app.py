@@ -250,7 +250,8 @@ def _innermost(error: BaseException) -> str:
 
 def _writer(place: str) -> Callable[[bytes], None]:
     try:
-        return writer_to(place)
+        worker = this_worker()
+        return writer_to(place, worker.lock if worker else "")
     except OSError as error:
         raise StartError(f"cannot write the log to {place}: {error.strerror or error}") from error
 

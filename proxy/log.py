@@ -1,5 +1,6 @@
 """Events → lines in a file or on stdout, off the hot path; nothing here can raise into, or block, a request."""
 
+import fcntl
 import logging
 import os
 import queue
@@ -188,10 +189,11 @@ def nowhere(_: bytes) -> None:
     """Write nothing."""
 
 
-def writer_to(place: str) -> Callable[[bytes], None]:
+def writer_to(place: str, lock: str = "") -> Callable[[bytes], None]:
     """Return what writes bytes to `-` (stdout), `off` (nowhere) or a file that is appended to.
 
-    Raises OSError where the file cannot be opened.
+    Processes that write to one place name a `lock` file, so that no line is torn by another's. Raises OSError where a
+    file cannot be opened.
     """
     if place == "off":
         return nowhere
@@ -201,4 +203,15 @@ def writer_to(place: str) -> Callable[[bytes], None]:
         while batch:
             batch = batch[os.write(descriptor, batch) :]
 
-    return write
+    if not lock:
+        return write
+    held = os.open(lock, os.O_RDWR)
+
+    def write_alone(batch: bytes) -> None:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            write(batch)
+        finally:
+            fcntl.flock(held, fcntl.LOCK_UN)
+
+    return write_alone

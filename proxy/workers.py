@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from proxy.errors import StartError
 
 _WORKER = "FRONTRUNNER_WORKER"
-_READY_WITHIN_S = 60
 _LEAST_LIFE_S = 1.0
 """Who ends sooner is not started again at once."""
 
