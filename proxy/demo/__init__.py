@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,23 +57,34 @@ def _play(children: tuple[Child, Child], *, scale: float, keep: bool, seed: int)
     service_url = service.start(["proxy.demo.service", "--port=0", *options], env)
     config = service.folder / "config.yaml"
     config.write_text(CONFIG.format(url=service_url), "utf-8")
-    proxy_url = proxy.start(["proxy", "run", f"--config={config}", "--host=127.0.0.1", "--port=0", "--log=-"], env)
+
+    def start(port: str) -> str:
+        return proxy.start(["proxy", "run", f"--config={config}", "--host=127.0.0.1", f"--port={port}", "--log=-"], env)
+
+    proxy_url = start("0")
     screen = _screen(scale)
     screen.say(f"slow service  {service_url}  (a full query takes {screen.expected})")
     screen.say(f"proxy         {proxy_url}")
-    code = _tell(screen, service_url, proxy_url, proxy)
+
+    def restart() -> str:
+        stop((proxy,))
+        return start(proxy_url.rpartition(":")[2])  # the same place: the Host is part of every key
+
+    code = _tell(screen, service_url, proxy_url, proxy, restart)
     if keep and code == 0:
         _keep(screen, children, proxy_url, token)
     return code
 
 
-def _tell(screen: "Screen", service_url: str, proxy_url: str, proxy: Child) -> int:
+def _tell(screen: "Screen", service_url: str, proxy_url: str, proxy: Child, restart: Callable[[], str]) -> int:
     import httpx2
 
-    from proxy.demo.story import play
+    from proxy.demo.story import Stage
 
     try:
-        steps = play(service_url, proxy_url, screen.watch)
+        stage = Stage(service_url, proxy_url, screen.watch)
+        steps = stage.play()
+        steps.append(stage.play_on(restart(), steps[-1]))
     except httpx2.HTTPError as error:
         print(f"frontrunner demo: {error}\n{proxy.complaint()}".rstrip(), file=sys.stderr)
         return 1

@@ -73,7 +73,7 @@ class Screen:
             table.add_column(heading, justify="right")
         for step in steps:
             table.add_row(step.name, *_cells(*total([step])), end_section=step is steps[-1])
-        table.add_row("both", *_cells(*total(steps)))
+        table.add_row("all", *_cells(*total(steps)))
         self.console.print(table)
 
 

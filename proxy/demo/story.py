@@ -1,4 +1,4 @@
-"""The demo's story: the same question, asked twice in two spellings, directly and through the proxy."""
+"""The demo's story: the same question in two spellings, directly and through the proxy, and after a restart of it."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -64,30 +64,46 @@ def unwatched(_: str) -> AbstractContextManager[Callable[[float], object]]:
     return nullcontext(lambda _: None)
 
 
-def play(direct: str, proxy: str, watch: Watch = unwatched, clock: Callable[[], float] = perf_counter) -> list[Step]:
-    """Ask both base URLs in turn and return what was measured; raises httpx2.HTTPError where one does not answer."""
-    first, again = spellings(QUESTION)
-    timeout = httpx2.Timeout(PATIENCE_S)
-    with (
-        httpx2.Client(base_url=direct, timeout=timeout, trust_env=False) as service,
-        httpx2.Client(base_url=proxy, timeout=timeout, trust_env=False) as through,
-    ):
+class Stage:
+    """Both ways to the service, at which the same is asked; raises httpx2.HTTPError where one does not answer."""
 
-        def ask(client: httpx2.Client, body: bytes, name: str) -> Ask:
+    def __init__(
+        self, direct: str, proxy: str, watch: Watch = unwatched, clock: Callable[[], float] = perf_counter
+    ) -> None:
+        self._direct, self._proxy = direct, proxy
+        self._watch = watch
+        self._clock = clock
+
+    def play(self) -> list[Step]:
+        """Ask in two spellings, both ways; return what was measured."""
+        first, again = spellings(QUESTION)
+        return [self._step("first ask", first), self._step("same ask, other spelling", again)]
+
+    def play_on(self, proxy: str, before: Step) -> Step:
+        """Ask once more through a proxy that was started again; directly it costs what it did."""
+        self._proxy = proxy
+        name = "same ask, after a restart"
+        return Step(name, before.direct, self._ask(proxy, spellings(QUESTION)[0], f"{name}, through the proxy"))
+
+    def _step(self, name: str, body: bytes) -> Step:
+        direct = self._ask(self._direct, body, f"{name}, directly")
+        return Step(name, direct, self._ask(self._proxy, body, f"{name}, through the proxy"))
+
+    def _ask(self, base: str, body: bytes, name: str) -> Ask:
+        timeout = httpx2.Timeout(PATIENCE_S)
+        with (
+            httpx2.Client(base_url=self._direct, timeout=timeout, trust_env=False) as service,
+            httpx2.Client(base_url=base, timeout=timeout, trust_env=False) as client,
+        ):
             before = _calls(service)
             client.get("/health").raise_for_status()  # opens the connection, which is not what is measured
-            with watch(name) as took:
-                started = clock()
+            with self._watch(name) as took:
+                started = self._clock()
                 answer = client.post(PATH, content=body, headers={"Content-Type": "application/json"})
-                seconds = clock() - started
+                seconds = self._clock() - started
                 took(seconds)
             answer.raise_for_status()
             return Ask(seconds, _calls(service) - before, answer.status_code, answer.content)
-
-        return [
-            Step(name, ask(service, body, f"{name}, directly"), ask(through, body, f"{name}, through the proxy"))
-            for name, body in (("first ask", first), ("same ask, other spelling", again))
-        ]
 
 
 def total(steps: Sequence[Step]) -> tuple[float, float, int, int]:

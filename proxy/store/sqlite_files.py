@@ -24,7 +24,7 @@ BUSY_S = 0.2
 
 _SET_ASIDE_AFTER_S = 60.0
 _OURS = 0x46524E54  # PRAGMA application_id: never empty another program's database
-_PAGE_BYTES = 4096
+_PAGE_BYTES = 16384
 _SLACK_PAGES = 2048  # schema, leases, notes, quarantine, and the pages that are half full
 _MOST_TRIES = 5
 _CACHE_KIB = 16384  # the upper levels of the tree of a million entries, with room to spare

@@ -94,8 +94,9 @@ def test_the_demo_measures_a_hit_and_leaves_nothing_behind(homes):
     assert rows["first ask"][3] == "1 / 1"
     assert rows["same ask, other spelling"][3] == "1 / 0"
     assert float(rows["same ask, other spelling"][2].removesuffix(" x").replace(",", "")) > 5
-    assert rows["both"][3] == "2 / 1"
-    assert float(rows["both"][2].removesuffix(" x")) > 1
+    assert rows["same ask, after a restart"][3] == "1 / 0"
+    assert rows["all"][3] == "3 / 1"
+    assert float(rows["all"][2].removesuffix(" x")) > 1
     assert all(free(port(line)) for line in out.splitlines()[:2])
 
 
@@ -165,14 +166,14 @@ def test_a_story_without_an_answer_ends_with_1(at_home, monkeypatch, capsys):
     def refused(*_):
         raise httpx2.ConnectError("nobody there")
 
-    monkeypatch.setattr("proxy.demo.story.play", refused)
+    monkeypatch.setattr("proxy.demo.story.Stage.play", refused)
     assert at_home() == 1
     assert "nobody there" in capsys.readouterr().err
 
 
 def test_a_wrong_answer_ends_with_1(at_home, monkeypatch, capsys):
     wrong = Step("first ask", Ask(1.0, 1, 200, b"a"), Ask(1.0, 1, 200, b"b"))
-    monkeypatch.setattr("proxy.demo.story.play", lambda *_: [wrong])
+    monkeypatch.setattr("proxy.demo.story.Stage.play", lambda *_: [wrong])
     assert at_home() == 1
     assert "differs" in capsys.readouterr().err
 

@@ -31,13 +31,13 @@ def test_without_a_terminal_there_are_plain_lines_without_control_codes():
     assert "\r" not in out.getvalue()
 
 
-def test_the_table_holds_seconds_ratio_and_calls_of_every_step_and_of_both():
+def test_the_table_holds_seconds_ratio_and_calls_of_every_step_and_of_all():
     shown, out = screen()
     shown.table(STEPS)
     lines = [" ".join(line.replace("│", " ").split()) for line in out.getvalue().splitlines()]
     assert "first ask 5.50 s 5.50 s 1.00 x 1 / 1" in lines
     assert "same ask, other spelling 5.50 s 0.55 ms 10,000 x 1 / 0" in lines
-    assert "both 11.0 s 5.50 s 2.00 x 2 / 1" in lines
+    assert "all 11.0 s 5.50 s 2.00 x 2 / 1" in lines
 
 
 def test_the_table_can_be_written_in_ascii():

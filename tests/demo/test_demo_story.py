@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from proxy.demo.service import meaning
-from proxy.demo.story import ANOTHER_QUESTION, QUESTION, play, spellings, total
+from proxy.demo.story import ANOTHER_QUESTION, QUESTION, Stage, spellings, total
 
 
 class Fake(ThreadingHTTPServer):
@@ -78,7 +78,7 @@ def pair(**proxy):
 
 def test_every_step_is_asked_both_ways_and_its_calls_are_counted_at_the_service():
     with pair() as (service, through):
-        steps = play(service.url, through.url)
+        steps = Stage(service.url, through.url).play()
     assert [step.name for step in steps] == ["first ask", "same ask, other spelling"]
     assert [(step.direct.calls, step.proxied.calls) for step in steps] == [(1, 1), (1, 0)]
     assert all(step.equal for step in steps)
@@ -87,7 +87,7 @@ def test_every_step_is_asked_both_ways_and_its_calls_are_counted_at_the_service(
 def test_the_seconds_are_the_clients_own():
     ticks = itertools.accumulate([0.0, 5.0, 1.0, 4.0, 1.0, 3.0, 1.0, 0.5])
     with pair() as (service, through):
-        steps = play(service.url, through.url, clock=lambda: next(ticks))
+        steps = Stage(service.url, through.url, clock=lambda: next(ticks)).play()
     assert [(step.direct.seconds, step.proxied.seconds) for step in steps] == [(5.0, 4.0), (3.0, 0.5)]
     assert total(steps) == (8.0, 4.5, 2, 1)
 
@@ -102,7 +102,7 @@ def test_who_watches_is_told_each_moment_and_what_it_took():
 
     ticks = itertools.count()
     with pair() as (service, through):
-        play(service.url, through.url, watch, lambda: float(next(ticks)))
+        Stage(service.url, through.url, watch, lambda: float(next(ticks))).play()
     assert seen == [
         "first ask, directly",
         1.0,
@@ -115,14 +115,24 @@ def test_who_watches_is_told_each_moment_and_what_it_took():
     ]
 
 
+def test_after_a_restart_it_is_asked_once_more_through_the_proxy_only():
+    with pair() as (service, through), serving(Fake(service)) as started_again:
+        started_again.stored = True
+        stage = Stage(service.url, through.url)
+        steps = stage.play()
+        last = stage.play_on(started_again.url, steps[-1])
+    assert (last.name, last.direct) == ("same ask, after a restart", steps[-1].direct)
+    assert (last.proxied.calls, last.equal, service.calls) == (0, True, 3)
+
+
 def test_one_different_byte_is_seen():
     with pair(answer=b'{"answers":[]}') as (service, through):
-        assert [step.equal for step in play(service.url, through.url)] == [False, False]
+        assert [step.equal for step in Stage(service.url, through.url).play()] == [False, False]
 
 
 def test_an_error_answer_ends_the_story():
     with pair(status=502) as (service, through), pytest.raises(httpx2.HTTPStatusError, match="502"):
-        play(service.url, through.url)
+        Stage(service.url, through.url).play()
 
 
 def test_nobody_there_ends_the_story():
@@ -130,7 +140,7 @@ def test_nobody_there_ends_the_story():
         gone = Fake()
         gone.server_close()
         with pytest.raises(httpx2.ConnectError):
-            play(service.url, gone.url)
+            Stage(service.url, gone.url).play()
 
 
 @pytest.mark.parametrize("question", [QUESTION, ANOTHER_QUESTION])
