@@ -117,7 +117,7 @@ TARGETS = {
     "+ and %20": "a?q=b+c a?q=b%20c a?q=b%2bc a?q=bc a?q=b%2520c a?q=b++c a?r=b+c a?r=b%20c a?r=b++c b+c b%20c",
     "letters of either case": "a?q=b a?q=B a?Q=b a?r=b a?r=B A B b a?q=%e2%84%aa a?q=k a?r=%e2%84%aa a?r=k",
     "nothing, in all its ways": "a a? a?q a?q= a?q=%20 a?=q a?& a?&q a?q&q a?q=&q a?q=&q=",
-    "a delimiter inside a value": "a?q=1&r=2 a?q=1%26r%3D2 a?q=1%26r=2 a?q%3D1=r%3D2 a?q=1?r=2 a?q=1%3Fr=2 a?q=1&r=2? a,query,q=1 a?q=1,r=2",
+    "a delimiter inside a value": "a?q=1&r=2 a?q=1%26r%3D2 a?q=1%26r=2 a?q%3D1=r%3D2 a?q=1?r=2 a?q=1%3Fr=2 a?q=1&r=2? a,query,q=1&r=2 a?q=1,r=2",
     "who built the link": "a?q=1 a?q=1&utm_q=2 a?utm_q=1 a?q=1&utm_source=x a?q=1%26utm_x=2 a?q=1&utm=2",
 }
 HOSTS = (

@@ -27,30 +27,26 @@ _ENDS_A_FIELD = re.compile(rb"[\r\n]")
 
 def to_record(key: bytes, entry: Entry) -> bytes:
     """Return the record of an entry for this key (at most 64 bytes)."""
-    head = [entry.rule.encode(), entry.tag, *entry.vary, *entry.groups]
+    names = [entry.rule.encode(), entry.tag, *entry.vary, *entry.groups]
     for field in entry.headers:
-        head += field
-    rest = b"".join(
-        [
-            _FIXED.pack(
-                entry.status,
-                _GUESSED * entry.guessed + _STRICT * entry.strict,
-                len(entry.vary),
-                len(entry.groups),
-                len(entry.headers),
-                entry.stored_at,
-                entry.ttl,
-                entry.age,
-                entry.cost,
-                entry.refresh,
-                entry.error,
-            ),
-            struct.pack(f"<{len(head)}I", *map(len, head)),
-            *head,
-            entry.body,
-        ]
+        names += field
+    fixed = _FIXED.pack(
+        entry.status,
+        _GUESSED * entry.guessed + _STRICT * entry.strict,
+        len(entry.vary),
+        len(entry.groups),
+        len(entry.headers),
+        entry.stored_at,
+        entry.ttl,
+        entry.age,
+        entry.cost,
+        entry.refresh,
+        entry.error,
     )
-    return _BEGIN.pack(FORMAT, _checksum(key, rest)) + rest
+    head = b"".join([fixed, struct.pack(f"<{len(names)}I", *map(len, names)), *names])
+    checksum = blake2b(head, digest_size=_CHECKSUM_BYTES, key=key)
+    checksum.update(entry.body)
+    return b"".join([_BEGIN.pack(FORMAT, checksum.digest()), head, entry.body])
 
 
 def from_record(key: bytes, record: bytes) -> Entry | None:
@@ -82,27 +78,12 @@ def from_record(key: bytes, record: bytes) -> Entry | None:
     first = 2 + varies + groups
     stored_at, ttl, age, cost, refresh, error = times
     return Entry(
-        status,
-        tuple(zip(head[first::2], head[first + 1 :: 2], strict=True)),
-        record[at:],
-        stored_at,
-        ttl,
-        age,
-        cost,
-        rule,
-        tuple(head[2 : 2 + varies]),
-        refresh,
-        error,
-        bool(flags & _GUESSED),
-        bool(flags & _STRICT),
-        tuple(head[2 + varies : first]),
-        head[1],
-    )
+        status, tuple(zip(head[first::2], head[first + 1 :: 2], strict=True)), record[at:], stored_at, ttl, age, cost,
+        rule, tuple(head[2 : 2 + varies]), refresh, error, bool(flags & _GUESSED), bool(flags & _STRICT),
+        tuple(head[2 + varies : first]), head[1],
+    )  # fmt: skip
 
 
 def _is_whole(key: bytes, record: memoryview) -> bool:
-    return record[1 : _BEGIN.size] == _checksum(key, record[_BEGIN.size :])
-
-
-def _checksum(key: bytes, rest: bytes | memoryview) -> bytes:
-    return blake2b(rest, digest_size=_CHECKSUM_BYTES, key=key).digest()
+    rest = record[_BEGIN.size :]
+    return record[1 : _BEGIN.size] == blake2b(rest, digest_size=_CHECKSUM_BYTES, key=key).digest()

@@ -24,11 +24,12 @@ BUSY_S = 0.2
 
 _SET_ASIDE_AFTER_S = 60.0
 _OURS = 0x46524E54  # PRAGMA application_id: never empty another program's database
-_PAGE_BYTES = 16384
+_PAGE_BYTES = 4096
 _SLACK_PAGES = 2048  # schema, leases, notes, quarantine, and the pages that are half full
 _MOST_TRIES = 5
 _CACHE_KIB = 16384  # the upper levels of the tree of a million entries, with room to spare
 _LOG_BYTES = 2**24
+_LONG_LOG_PAGES = 2**14  # the writing lane merges it far earlier
 # These codes say that what is in the file is not what SQLite, or we, wrote; others that it cannot be reached or is full.
 _BROKEN = frozenset(
     {
@@ -134,6 +135,7 @@ class Files:
             "synchronous = NORMAL",  # a power cut may take the last commits with it, a kill does not
             f"cache_size = -{_CACHE_KIB}",
             f"journal_size_limit = {_LOG_BYTES}",
+            f"wal_autocheckpoint = {_LONG_LOG_PAGES}",
             f"max_page_count = {self._most_pages}",
         ):
             connection.execute(f"PRAGMA {pragma}").close()

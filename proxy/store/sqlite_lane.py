@@ -9,12 +9,16 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-from proxy.store.sqlite_files import Files, SqliteError, close, is_broken, is_busy, is_full
+from proxy.store.sqlite_files import BUSY_S, Files, SqliteError, close, is_broken, is_busy, is_full
 
 MOST_WAITING_BYTES = 2**26
 """What may wait for a slow disk; beyond it nothing more is taken."""
 
 _CLOSE_S = 5.0
+_TRY_MS = 4
+_MOST_TRIES = round(BUSY_S * 1000 / _TRY_MS)
+_PAGES_BYTES = 2**13  # what even the smallest write adds to the log
+_LOG_BYTES = 2**22
 
 Done = TypeVar("Done")
 
@@ -93,10 +97,14 @@ class Lane:
             if jobs:
                 self._tell(loop, self._settle, self._outcomes(jobs))
                 jobs.clear()
+                self._tidy()
             if job is None:
                 break
         self._disconnect()
         self._tell(loop, self._ended)
+
+    def _tidy(self) -> None:
+        """Do what nobody waits for."""
 
     @staticmethod
     def _tell(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *told: object) -> None:
@@ -176,6 +184,7 @@ class Together(Lane):
         super().__init__(name, files)
         self._finish = finish
         self._make_room = make_room
+        self._written_bytes = 0
 
     def _done(self, connection: sqlite3.Connection, jobs: list[Job]) -> list[Outcome]:
         try:
@@ -200,7 +209,7 @@ class Together(Lane):
             return self._failed([job], error)
 
     def _committed(self, connection: sqlite3.Connection, jobs: list[Job]) -> list[Outcome]:
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         try:
             outcomes: list[Outcome] = [(job, job.do(connection), None) for job in jobs]
             committed = self._finish(connection)
@@ -210,4 +219,27 @@ class Together(Lane):
                 connection.execute("ROLLBACK")
             raise
         committed()
+        self._written_bytes += sum([job.size + _PAGES_BYTES for job in jobs])
         return outcomes
+
+    def _tidy(self) -> None:
+        """Merge the log once it is long: that flushes the disk, for which no answer should wait."""
+        if self._written_bytes > _LOG_BYTES and self._connection is not None:
+            self._written_bytes = 0
+            with suppress(sqlite3.Error):  # the next commit will tell
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin to write; of several processes that do so all the time, each gets its turn.
+
+    SQLite would sleep up to 100 ms between its tries, and meet another writer each time.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {_TRY_MS}").close()
+    for tried in range(1, _MOST_TRIES + 1):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if tried == _MOST_TRIES or not is_busy(error):
+                raise

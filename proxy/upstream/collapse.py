@@ -74,8 +74,6 @@ class Flight:
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    # What the fetch tells its readers.
-
     def open(self, head: Response, refused: Reason | None, *, shared: bool = True) -> None:
         """Let all see the response head; `refused` is why it is not stored.
 
@@ -149,8 +147,6 @@ class Flight:
         read_by_all = min([reader.place for reader in self._readers], default=self._dropped + len(self._chunks))
         del self._chunks[: read_by_all - self._dropped]
         self._dropped = read_by_all
-
-    # What its readers do.
 
     def begin(self, task: asyncio.Task[None]) -> None:
         """Remember the task that fetches."""

@@ -46,11 +46,17 @@ async def write_for_ever(store: Sqlite, begin: str) -> None:
 
 
 async def write_all(store: Sqlite, version: str) -> None:
-    """Write every key once, and read others' meanwhile."""
-    for number in range(KEYS):
-        await store.set_many({key(number): entry(number, int(version))})
-        found = await store.get_many([key(number), key(KEYS - number)])
-        assert found[0] is not None
+    """Write every key, many at once, and read others' meanwhile."""
+
+    async def writer(first: int) -> None:
+        for number in range(first, KEYS, WRITERS):
+            await store.set_many({key(number): entry(number, int(version))})
+            found = await store.get_many([key(number), key(KEYS - number)])
+            assert found[0] is not None
+
+    async with asyncio.TaskGroup() as group:
+        for first in range(WRITERS):
+            group.create_task(writer(first))
     say(f"wrote {version}")
 
 

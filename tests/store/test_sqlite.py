@@ -62,6 +62,21 @@ async def test_reading_writes_only_where_it_matters(path):
         assert len(store._stamps) == 1  # nor does it matter for one that is young
 
 
+async def test_what_was_read_is_written_down_now_and_then(path):
+    clock = FakeClock()
+    async with opened(path, 400_000, clock) as store:
+        kept = {key(number): sized(1) for number in range(290)}
+        await store.set_many(kept)
+        clock.advance(3600)
+        await store.open()
+        for name in kept:
+            await store.get_many([name])
+        assert len(store._stamps) <= 256
+        await store.open()
+        assert store._stamps == {}
+        assert sql(path, "SELECT count(*) FROM entries WHERE used = (SELECT max(used) FROM entries)")[0][0] >= 256
+
+
 async def test_who_was_read_last_is_known_after_a_restart(path):
     clock = FakeClock()
     async with opened(path, 14_000, clock) as store:
