@@ -46,9 +46,9 @@ COOKIES = ("pass", "ignore", ("sid",), ("theme",))
 WAYS = {
     "cookie": ((COOKIE,), COOKIES, ((), (AUTHORIZATION,))),
     "authorization": ((AUTHORIZATION,), ("pass",), ((), (AUTHORIZATION,), (AUTHORIZATION, KEY))),
-    "cookie and authorization": ((COOKIE, AUTHORIZATION), COOKIES[:3], ((), (AUTHORIZATION,))),
-    "api key": ((KEY,), ("ignore",), ((), (AUTHORIZATION,), (KEY,))),
-    "language": ((b"accept-language",), ("ignore",), ((), (AUTHORIZATION,))),
+    "cookie and authorization": ((COOKIE, AUTHORIZATION), COOKIES[1:3], ((), (AUTHORIZATION,))),
+    "api key": ((KEY,), ("ignore",), ((), (KEY,))),
+    "language": ((b"accept-language",), ("ignore",), ((),)),
 }
 ALICE, BOB, NOBODY = b"alice", b"bob", b"nobody"
 IDS = {ALICE: b"a" * 32, BOB: b"b" * 32, NOBODY: b"c" * 32}
@@ -186,7 +186,7 @@ async def test_at_once(way: str, method: str) -> None:
     for case in cases(way):
         here, asks = world(case, method), ASKS[method]
         waiting = [here.start(asked(case, each, who)) for each, who in asks]
-        await turns(12)
+        await turns(8)
         here.engine.go.set()
         for (_, who), got in zip(asks, await asyncio.gather(*waiting), strict=True):
             check(case, who, got)
