@@ -206,7 +206,7 @@ class Accelerate:
         """Tell whether the answer that another waited for is this request's too, now that its head is known."""
         vary = vary_of(head)
         ours, theirs = (variant_key(b"", vary, one.headers) for one in (asked.request, flight.request))
-        if ours != theirs or (flight.guessed and b"cookie" in asked.request.fields):
+        if ours != theirs or (flight.guessed and asked.is_somebody):
             return False
         if found.key == flight.key or flight.query is None:
             return True

@@ -44,6 +44,12 @@ class Asked:
     as_sent: Request | None = None
 
     @property
+    def is_somebody(self) -> bool:
+        """Tell whether its answer may be its client's own, though the key does not say whose."""
+        names = self.request.fields
+        return b"cookie" in names or (b"authorization" in names and b"authorization" not in self.rule.private_by)
+
+    @property
     def client(self) -> Request:
         """Return what the client sent."""
         return self.as_sent or self.request
@@ -134,7 +140,7 @@ class Places:
 
     async def _entry_at(self, place: bytes, asked: Asked, target: bytes) -> Entry | None:
         (entry,) = await self._store.get_many((place,))
-        if entry is None or (entry.guessed and b"cookie" in asked.request.fields):
+        if entry is None or (entry.guessed and asked.is_somebody):
             return None  # a guess for everybody says nothing of somebody
         return self.purges.left_of(entry, target)
 

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from proxy.config import Config
 from proxy.config import Rule as RuleConfig
+from proxy.config_shape import IN_PROCESS
 from proxy.core.key import Scope
 from proxy.core.rules import Rule, default_rule, host_pattern, path_pattern
 from proxy.upstream.address import Address
@@ -11,13 +12,14 @@ from proxy.upstream.address import Address
 
 def rules_of(config: Config, secret: bytes) -> tuple[tuple[Rule, ...], dict[str, Scope]]:
     """Return the rules of a config, and what their keys begin with; `secret` hides credentials in keys."""
-    rules = tuple(_rule(one, config.store.memory) for one in config.rules)
-    rules = (*rules, default_rule()) if config.default == "from_origin" else rules
+    by_scheme = config.upstream.url == IN_PROCESS or config.upstream.engine.word == "asgi"
+    rules = tuple(_rule(one, config.store.memory, by_scheme=by_scheme) for one in config.rules)
+    rules = (*rules, default_rule(by_scheme=by_scheme)) if config.default == "from_origin" else rules
     upstream = Address.parse(config.upstream.url).identity
     return rules, {rule.name: Scope.of(config.store.namespace, upstream, rule, secret) for rule in rules}
 
 
-def _rule(config: RuleConfig, largest: int) -> Rule:
+def _rule(config: RuleConfig, largest: int, *, by_scheme: bool) -> Rule:
     return Rule(
         name=config.name,
         path=path_pattern(config.match.path),
@@ -35,4 +37,5 @@ def _rule(config: RuleConfig, largest: int) -> Rule:
         max_object=min(config.max_object, largest),
         max_key_body=config.max_key_body,
         offers_query=config.query == "offer",
+        by_scheme=by_scheme,
     )

@@ -25,6 +25,7 @@ ALWAYS_KEYED = frozenset(
         b"x-forwarded-server", b"x-forwarded-path", b"x-forwarded-uri", b"x-forwarded-ssl", b"forwarded", b"x-host",
         b"x-original-host", b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-url-scheme",
         b"front-end-https", b"x-http-method", b"x-http-method-override", b"x-method-override",
+        b"x-forwarded-protocol", b"x-scheme", b"x-script-name", b"script-name",
     }
 )  # fmt: skip
 _DEFAULT_PORTS = {"http": b":80", "https": b":443"}
@@ -63,7 +64,9 @@ def query_of(request: Request, rule: Rule, host: bytes, secret: bytes, now: floa
     keyed = request.method not in {"GET", "HEAD"}
     query = Query(
         method="GET" if request.method == "HEAD" else request.method,
-        host=host,
+        host=host
+        if request.client.scheme == "http" or not rule.by_scheme
+        else b"%b://%b" % (request.client.scheme.encode(), host),
         path=path,
         query=raw_query if asked else None,
         media_type=(request.header(b"content-type") or b"") if keyed else b"",
@@ -78,16 +81,23 @@ def query_of(request: Request, rule: Rule, host: bytes, secret: bytes, now: floa
 
 
 def _keyed_fields(request: Request, rule: Rule, secret: bytes) -> Headers:
-    if ALWAYS_KEYED.isdisjoint(request.fields) and not rule.private_by and not isinstance(rule.cookies, tuple):
+    underscored = any([b"_" in name for name in request.fields])
+    plain = ALWAYS_KEYED.isdisjoint(request.fields) and not underscored
+    if plain and not rule.private_by and not isinstance(rule.cookies, tuple):
         return ()
-    fields = [field for field in request.headers if field[0] in ALWAYS_KEYED]
-    for name in rule.private_by:
-        if (value := request.header(name)) is not None:
+    fields = [field for field in request.headers if _as_read(field[0]) in ALWAYS_KEYED]
+    for name, value in request.fields.items():
+        if _as_read(name) in rule.private_by:
             fields.append((name, hidden(value, secret)))
     if isinstance(rule.cookies, tuple):
         found = cookie_fields(request.headers, {name.encode() for name in rule.cookies})
         fields += [(name, hidden(value, secret)) for name, value in found]
     return tuple(sorted(fields, key=itemgetter(0)))  # stable: of one name sent twice, the order may count
+
+
+def _as_read(name: bytes) -> bytes:
+    """Return a field's name as services read it that get their fields as variables: to them `_` is `-`."""
+    return name.replace(b"_", b"-")
 
 
 def hidden(value: bytes, secret: bytes) -> bytes:

@@ -9,6 +9,7 @@ from proxy.core.types import Params, Query
 from proxy.errors import Fallback
 
 MAX_PAIRS = 10_000
+_SPLIT_BY_SOME = (b";", b"#")
 
 _FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
 
@@ -34,6 +35,15 @@ def parse(raw: bytes) -> Params:
 
 # Whole runs at once: five times as fast on hostile bodies as urllib's unquote_to_bytes, which looks at each `%`.
 _ESCAPED = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
+
+
+def is_one(pair: Pair) -> bool:
+    """Tell whether every service reads one pair in these bytes: some split at `;`, and some end a query at `#`.
+
+    What may be two is never left out of a key: the other one may decide the answer.
+    """
+    name, value = pair
+    return not any(mark in name or (value is not None and mark in value) for mark in _SPLIT_BY_SOME)
 
 
 def decoded(text: bytes) -> bytes:

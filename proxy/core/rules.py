@@ -1,5 +1,6 @@
 """Rules: which requests they are for, and what the owner says of them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -23,6 +24,11 @@ _READ_AS = {
     "form": b"application/x-www-form-urlencoded",
 }
 
+# A segment of one or two dots, however often it and what is around it are escaped.
+_DOT_SEGMENT = re.compile(
+    rb"(?i)(?:^|[/\\\\]|%(?:25)*(?:2f|5c))(?:\.|%(?:25)*2e){1,2}(?:$|[/\\\\;]|%(?:25)*(?:2f|5c|3b))"
+)
+
 Cookies = Literal["pass", "ignore"] | tuple[str, ...]
 
 
@@ -33,6 +39,7 @@ class Rule:
     `ttl` is None (the origin says), seconds, or seconds by status; `refresh` and `error` are how long past it a stale
     answer may be served, while a new one is fetched and while the upstream fails. Sizes are bytes. `ours` marks the implicit last
     rule, for which nobody gave a word. `offers_query`: a QUERY goes up as the POST that the service knows.
+    `by_scheme`: the upstream is told the client's scheme, and may answer by it.
     """
 
     name: str
@@ -51,6 +58,7 @@ class Rule:
     max_object: int = 32 * 2**20
     max_key_body: int = 10 * 2**20
     offers_query: bool = False
+    by_scheme: bool = False
     ours: bool = False
 
     @property
@@ -88,17 +96,20 @@ def host_pattern(glob: str) -> Pattern:
     return compiled(glob.lower(), b":")
 
 
-def default_rule() -> Rule:
+def default_rule(*, by_scheme: bool = False) -> Rule:
     """Return the implicit last rule for GET and HEAD: the origin's own word (RFC 9111), key untouched."""
-    return Rule(name=DEFAULT, path=path_pattern("/**"), methods=_SAFE_TO_CACHE, ours=True)
+    return Rule(name=DEFAULT, path=path_pattern("/**"), methods=_SAFE_TO_CACHE, ours=True, by_scheme=by_scheme)
 
 
 def first_match(rules: Sequence[Rule], request: Request, host: bytes) -> Rule | None:
     """Return the first rule that is for this request, or None."""
     path = request.path
+    astray = (b"." in path or b"%" in path) and _DOT_SEGMENT.search(path) is not None
     methods = _SAFE_TO_CACHE if request.method == "HEAD" else {request.method}  # a HEAD asks for a GET's head
     for rule in rules:
         offered = rule.offers_query and request.method == "QUERY"
+        if astray and not rule.ours:
+            continue  # the service may look elsewhere for it than where the rule is for
         if not offered and methods.isdisjoint(rule.methods or rule.usual_methods):
             continue
         if rule.path.fullmatch(path) and (rule.host is None or rule.host.fullmatch(host)):

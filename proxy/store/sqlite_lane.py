@@ -94,11 +94,13 @@ class Lane:
                 if len(jobs) >= self._most_at_once or self._jobs.empty():
                     break
                 job = self._jobs.get()
+            ends = job is None
+            del job  # it may hold a large body
             if jobs:
                 self._tell(loop, self._settle, self._outcomes(jobs))
                 jobs.clear()
                 self._tidy()
-            if job is None:
+            if ends:
                 break
         self._disconnect()
         self._tell(loop, self._ended)

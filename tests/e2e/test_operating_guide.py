@@ -76,7 +76,7 @@ class Shell:
 
 @pytest.fixture
 async def shell(tmp_path):
-    async with RawUpstream(reply(b"found", b'Cache-Groups: "items"')) as upstream:
+    async with RawUpstream(reply(200, b"found", b'Cache-Groups: "items"')) as upstream:
         one = Shell(tmp_path, f"http://127.0.0.1:{upstream.port}")
         (tmp_path / "config.yaml").write_text(CONFIG.format(upstream=one.upstream))
         (tmp_path / "urls.txt").write_text(f"{one.url}/search?q=a\n{one.url}/search?q=b\n")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from proxy.core.params import Matches, matcher, params_of, with_params
+from proxy.core.params import Matches, is_one, matcher, params_of, with_params
 from proxy.core.types import Query
 
 
@@ -22,4 +22,6 @@ class DropParams:
     def normalize(self, query: Query) -> Query:
         """Return `query` without the pairs that match."""
         matches = self._matches
-        return with_params(query, tuple([pair for pair in params_of(query) if not matches(pair[0])]), query.form)
+        return with_params(
+            query, tuple([pair for pair in params_of(query) if not (matches(pair[0]) and is_one(pair))]), query.form
+        )

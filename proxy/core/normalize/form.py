@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import ClassVar
 
-from proxy.core.params import Matches, matcher, parse
+from proxy.core.params import Matches, is_one, matcher, parse
 from proxy.core.reasons import Reason
 from proxy.core.types import Query
 from proxy.errors import Fallback
@@ -35,5 +35,5 @@ class Form:
                 raise Fallback(Reason.KEY_BODY_SYNTAX)
             return query
         pairs = parse(query.body) if query.body else query.form or ()  # the form is there when it is done again
-        kept = [pair for pair in pairs if self._wanted(pair[0]) and not self._ignored(pair[0])]
+        kept = [pair for pair in pairs if (self._wanted(pair[0]) and not self._ignored(pair[0])) or not is_one(pair)]
         return replace(query, body=b"", form=tuple(sorted(kept, key=_name)))
