@@ -7,6 +7,7 @@ instead. What a failing cache says may quote what it was to keep, so of its erro
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -235,4 +236,5 @@ class Aiocache:
 
     async def close(self) -> None:
         """Let go of connections; idempotent."""
-        await self._ask(self._cache.close())
+        with suppress(OSError):  # it is gone either way
+            await self._ask(self._cache.close())

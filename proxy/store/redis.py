@@ -72,7 +72,7 @@ local now = redis.call('TIME')
 local all, found, at = redis.call('HGETALL', KEYS[1]), {}, now[1] * 1000 + math.floor(now[2] / 1000)
 for i = 1, #all, 2 do
   local ends, note = string.match(all[i + 1], '^(%d+):(.*)$')
-  if tonumber(ends) <= at then
+  if tonumber(ends or 0) <= at then
     redis.call('HDEL', KEYS[1], all[i])
   elseif string.sub(all[i], 1, #ARGV[1]) == ARGV[1] then
     found[#found + 1], found[#found + 2] = all[i], note
@@ -220,7 +220,7 @@ class Redis:
     async def notes(self, prefix: str) -> Mapping[str, bytes]:
         """Return the notes whose names begin so."""
         found = await self._ask(self._notes, [self._board], [prefix])
-        return {name.decode(): note for name, note in zip(found[::2], found[1::2], strict=True)}
+        return {name.decode(errors="replace"): note for name, note in zip(found[::2], found[1::2], strict=True)}
 
     async def send(self, message: bytes) -> None:
         """Send a message behind this call, or never where the server is away. Raises ValueError for one too long."""

@@ -170,8 +170,8 @@ class Sqlite:
     def _before_commit(self, connection: sqlite3.Connection) -> Callable[[], None]:
         if self._stamps:
             stamps, self._stamps = self._stamps, {}
-            changes = list(stamps.items())  # at once: the other thread may still be adding one
-            connection.executemany("UPDATE entries SET used = ?2 WHERE id = ?1", changes)
+            read = list(stamps.items())  # at once: the other thread may still be adding one
+            connection.executemany("UPDATE entries SET used = ? WHERE id = ?", [(used, place) for place, used in read])
         held = _held(connection)
         size = sum([size for _, size in held.values()])
         evicted = self._evict(connection, size - self._limit)

@@ -178,3 +178,27 @@ def test_what_changes_the_meaning_of_a_key_changes_the_signature(other):
 )
 def test_what_does_not_change_that_meaning_keeps_the_entries(same):
     assert same.signature() == SORTED.signature()
+
+
+ASTRAY = [
+    "/a/../b",
+    "/a/..",
+    "/a/./b",
+    "/a/..%2fb",
+    "/a/%2e%2E/b",
+    "/a/%252e%252e%252fb",
+    "/a/..;/b",
+    "/a/..%3bx/b",
+    "/a/..\\b",
+    "/a%5c..%5cb",
+]
+STRAIGHT = ["/a/b.html", "/a/...", "/a/..b", "/a/b..", "/a/%2eb", "/a/b;..x", "/a%2fb"]
+
+
+@pytest.mark.parametrize("path", [*ASTRAY, *STRAIGHT])
+def test_a_path_with_dot_segments_is_for_no_rule_of_the_owners(path):
+    """The service may answer it with what stands elsewhere; the origin's own word still counts."""
+    owners = rule()
+    found = first_match([owners, default_rule()], Request("GET", path.encode()), b"h")
+    assert (found is owners) is (path in STRAIGHT)
+    assert found is not None

@@ -72,6 +72,9 @@ class Broken(BaseCache):
     async def _delete(self, key, _conn=None):
         raise RuntimeError(f"cannot delete {key}")
 
+    async def _close(self, *args, _conn=None, **kwargs):
+        raise RuntimeError("cannot close")
+
 
 class Hanging(BaseCache):
     """A cache that never answers."""
@@ -182,6 +185,7 @@ async def test_what_was_not_written_is_not_counted():
     with pytest.raises(OSError):
         await store.set_many({KEY: ENTRY})
     assert store.status() == StoreStatus(0, 0, 0, 0)
+    await store.close()
 
 
 async def test_what_the_cache_let_go_of_is_counted_once_it_is_missed():

@@ -287,6 +287,19 @@ async def test_notes_that_are_over_leave_nothing_behind(server, opening):
     assert ":1\r\n" in await server.says("HLEN", f"frontrunner:{{{namespace}}}:board")
 
 
+async def test_a_board_and_a_lease_that_somebody_scribbled_on_break_nothing(server, opening):
+    url, namespace = server.place()
+    store, prefix = opening(url, namespace), f"frontrunner:{{{namespace}}}:"
+    await store.pin("name", b"note", 10.0)
+    await server.says("HSET", prefix + "board", b"\xff", "scribble", "other", "soon:x", "lasting", "99999999999999:x")
+    assert await store.notes("") == {"name": b"note", "lasting": b"x"}
+    await server.says("SET", prefix + "lease:" + KEY.decode(), "scribble", "PX", "50")
+    await store.release(KEY, "me")
+    async with asyncio.timeout(PATIENCE):
+        while await store.lease(KEY, "me", 10.0) is None:
+            pass
+
+
 # The wire
 
 
