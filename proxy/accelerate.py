@@ -3,6 +3,7 @@
 Every way off it is a Fallback with its reason: then the original request goes upstream whole.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from proxy.clock import Clock
 from proxy.core import cache_status
 from proxy.core.freshness import Act, Verdict, age_of, bridges, judge, left, wants_newer
 from proxy.core.headers import answered
+from proxy.core.histogram import Histogram
 from proxy.core.http_date import render as http_date
 from proxy.core.key import variant_key
 from proxy.core.log_line import LogLine
@@ -23,11 +25,17 @@ from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamError
 from proxy.fetch import Fetch
 from proxy.places import Asked, Found, Places
-from proxy.upstream.collapse import Flight, Flights, Reader
+from proxy.upstream.collapse import Flight, Reader
+from proxy.upstream.failures import Failures
+from proxy.upstream.flights import Flights
 from proxy.upstream.uncacheable import Uncacheable
 
 _FAILED = frozenset({500, 502, 503, 504})
 """The answers that a stale one may stand in for (RFC 5861 §4)."""
+
+
+_PATIENCE_S = 120.0
+"""How long a follower waits for the head of another's answer, or twice as long as nearly all took so far."""
 
 
 class Accelerate:
@@ -40,6 +48,8 @@ class Accelerate:
         self._clock = clock
         self._refresh_flight: Flight | None = None
         self._uncacheable = Uncacheable()
+        self._failures = Failures()
+        self._waits: dict[str, Histogram] = {}
 
     async def __call__(self, asked: Asked, wait: Callable[[], None]) -> Response:
         """Answer one request; `wait` is called before anything that takes the upstream's time.
@@ -103,10 +113,14 @@ class Accelerate:
         newer = verdict.reason or wants_newer(asked.directives)
         place = _flight_place(found, asked, verdict)
         flight = None if newer else self._flights.join(place)
+        if flight is None and (failed := self._failures.lately(place, self._clock.timer())) is not None:
+            return self._failed(failed, found, asked)
         if flight is None:
             reader = self._take_off(found, place, asked, verdict)
             line.flight = "lead"
         else:
+            if self._flights.is_crowded(flight):
+                raise Refusal(503, Reason.TOO_MANY, "too many wait for this answer already")
             reader = flight.reader(lead=False)
             line.flight, line.outcome, line.joined = "follow", Outcome.COLLAPSED, self._clock.timer()
         flight = reader.flight
@@ -115,22 +129,29 @@ class Accelerate:
             head = await self._head(reader, found, asked)
         except UpstreamError as error:
             await reader.aclose()
-            if (bridge := self._bridge(found.entry, asked, error.reason, None)) is not None:
-                return bridge
-            raise
+            if reader.lead:
+                now = self._clock.timer()
+                self._failures.note(place, error, flight.call.duration_s(now), now)
+            return self._failed(error, found, asked)
         except BaseException:
             await reader.aclose()
             raise
         if reader.lead and _tells_of_others(head, flight, asked):
             self._uncacheable.note(place, self._clock.wall(), shared=flight.shared)
-        failed = head.status in _FAILED and not flight.shared
-        if failed and (bridge := self._bridge(found.entry, asked, Reason.STATUS, head.status)) is not None:
+        is_failure = head.status in _FAILED and not flight.shared
+        if is_failure and (bridge := self._bridge(found.entry, asked, Reason.STATUS, head.status)) is not None:
             await reader.aclose()
             return bridge
         line.reason = line.reason or flight.refused
         if flight.confirmed is not None or flight.elsewhere is not None:
             await reader.aclose()
         return self._landed(head, flight, found, asked, verdict)
+
+    def _failed(self, error: UpstreamError, found: Found, asked: Asked) -> Response:
+        """Return the stale answer that may stand in for a failed fetch; raises the error where there is none."""
+        if (bridge := self._bridge(found.entry, asked, error.reason, None)) is not None:
+            return bridge
+        raise error
 
     def _landed(self, head: Response, flight: Flight, found: Found, asked: Asked, verdict: Verdict) -> Response:
         """Return what a flight brought: what was stored and is still good, or an answer on its way."""
@@ -197,8 +218,18 @@ class Accelerate:
         return reader
 
     async def _head(self, reader: Reader, found: Found, asked: Asked) -> Response:
-        head = await reader.head()
-        if not reader.lead and not self._is_for(head, reader.flight, found, asked):
+        waits = self._waits.setdefault(asked.rule.name, Histogram())
+        if reader.lead:
+            head = await reader.head()
+            waits.add(reader.flight.call.ttfb_s or 0.0)
+            return head
+        # a leader that stands still must not hold up all others; how long is long, its rule's own answers tell
+        try:
+            async with asyncio.timeout(max(_PATIENCE_S, 2 * waits.quantile(0.99))):
+                head = await reader.head()
+        except TimeoutError:
+            raise Fallback(Reason.LEADER_TIMEOUT) from None
+        if not self._is_for(head, reader.flight, found, asked):
             raise Fallback(Reason.VARY)
         return head
 

@@ -48,7 +48,7 @@ from proxy.tasks import Tasks
 from proxy.turns import Turns
 from proxy.upstream.address import Address
 from proxy.upstream.call import Timeouts, Upstream
-from proxy.upstream.collapse import Flights
+from proxy.upstream.flights import Flights
 from proxy.workers import Workers, this_worker
 
 FORMATS: Mapping[str, type[Format]] = {"json": Json, "console": Console}
@@ -117,7 +117,7 @@ class Proxy:
         self._tasks = Tasks(lambda error: self._failed(error, ""))
         address = Address.parse(config.upstream.url)
         stores = _stores(config, address, clock, self._failed)
-        self._store, self._warning = stores.store, stores.warning
+        self._store, self._stores = stores.store, stores
         rules, scopes = rules_of(config, _secret())
         forms, flights = Forms(), Flights(self._tasks)
         places = Places(self._store, scopes, clock, self._failed, forms.note)
@@ -182,11 +182,11 @@ class Proxy:
     async def open(self) -> None:
         """Begin: from now on log lines are written in batches."""
         self._opened = True
-        if self._warning:
-            self.log.events.warning("config", message=self._warning)
         self._later = asyncio.get_running_loop().call_later
         self.log.use_loop(self._later)
         self._look()
+        if warning := await self._stores.opened():
+            self.log.events.warning("config", message=warning)
         await self._spread.open()
 
     async def close(self) -> None:
@@ -229,8 +229,8 @@ def _secret() -> bytes:
 def _stores(config: Config, address: Address, clock: Clock, failed: Callable[[BaseException, str], None]) -> Stores:
     try:
         return stores_of(config, address.identity, clock, failed)
-    except (ImportError, AttributeError) as error:
-        raise StartError(f"cannot load the store: {error}") from error
+    except (ImportError, AttributeError, ValueError, OSError) as error:
+        raise StartError(f"cannot have the store: {error}") from error
 
 
 def _new_ids() -> Callable[[], str]:

@@ -21,7 +21,8 @@ from proxy.core.types import SAFE_METHODS, Request, Response, Stream
 from proxy.core.validation import asks_conditionally, freshened, has_credentials, head_says
 from proxy.errors import Fallback
 from proxy.places import Asked, Places
-from proxy.upstream.collapse import Flight, Flights
+from proxy.upstream.collapse import Flight
+from proxy.upstream.flights import Flights
 
 _GROUPS = b"cache-group-invalidation"
 

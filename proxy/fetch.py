@@ -15,7 +15,8 @@ from proxy.errors import UpstreamCut
 from proxy.places import Asked, Found, Places
 from proxy.turns import Turn, Turns
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
-from proxy.upstream.collapse import Flight, Flights
+from proxy.upstream.collapse import Flight
+from proxy.upstream.flights import Flights
 
 # A 304 to a client's own condition, a part, who must wait, and failures: what is stored may still be good.
 _TELLS_NOTHING = frozenset({206, 304, 408, 416, 429, *range(500, 600)})

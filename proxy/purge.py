@@ -15,7 +15,7 @@ from proxy.core.types import Client, Request
 from proxy.errors import Fallback
 from proxy.places import Asked, Places
 from proxy.store.epochs import ALL
-from proxy.upstream.collapse import Flights
+from proxy.upstream.flights import Flights
 
 KINDS = ("url", "key", "rule", "group", "all")
 

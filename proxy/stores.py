@@ -1,7 +1,7 @@
 """What a config's `store` means: the hot tier of this process, and behind it what processes share, if anything."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -23,13 +23,27 @@ Failed = Callable[[BaseException, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The store that is asked; what beside entries is shared, and how other processes are reached, where that is so."""
+    """The store that is asked; what beside entries is shared, and how other processes are reached, where that is so.
+
+    `open` proves that the shared store works; `warning` is why there is none.
+    """
 
     store: Store
     shared: Shared | None = None
     wire: Wire | None = None
     hear: tuple[Callable[[bytes], None], ...] = ()
+    open: Callable[[], Awaitable[None]] | None = None
     warning: str = ""
+
+    async def opened(self) -> str:
+        """Open the shared store; return what is wrong with it, if anything is."""
+        if self.open is None:
+            return self.warning
+        try:
+            await self.open()
+        except Exception as error:  # noqa: BLE001  it costs hits, never an answer
+            return f"the store on disk cannot be used now: {error}"
+        return ""
 
 
 def scope_of(config: Config, upstream: str) -> str:
@@ -78,4 +92,4 @@ def _on_disk(config: Config, scope: str, hot: Memory, clock: Clock, failed: Fail
         return Stores(hot, warning=f"no store on disk, only in memory: {error.strerror or error}")
     kept = Sqlite(file, DISK_BYTES, clock, VERSION.decode())
     tiers = Tiers(hot, kept, bus, clock, failed)
-    return Stores(tiers, kept, bus, (tiers.hear,))
+    return Stores(tiers, kept, bus, (tiers.hear,), kept.open)

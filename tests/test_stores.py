@@ -58,3 +58,13 @@ async def test_aiocache_is_a_hit_tier_without_turns(tmp_path, monkeypatch):
 def test_the_namespace_and_the_upstream_tell_proxies_apart():
     one, other = (from_mapping({"upstream": "http://a", "store": {"namespace": name}}, {}) for name in ("x", "y"))
     assert len({scope_of(one, "http://a"), scope_of(one, "http://b"), scope_of(other, "http://a")}) == 3
+
+
+async def test_what_is_wrong_with_the_file_is_told_at_the_start(tmp_path):
+    stores = made({"disk": str(tmp_path)})
+    assert "cannot be used now" in await stores.opened()
+    await stores.store.close()
+    well = made({"disk": str(tmp_path / "kept.sqlite")})
+    assert await well.opened() == ""
+    await well.store.close()
+    assert await made({"disk": "off"}).opened() == ""

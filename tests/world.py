@@ -26,7 +26,7 @@ from proxy.store.memory import Memory
 from proxy.tasks import Tasks
 from proxy.turns import Turns
 from proxy.upstream.call import Timeouts, Upstream
-from proxy.upstream.collapse import Flights
+from proxy.upstream.flights import Flights
 
 HOST = (b"host", b"site.test")
 

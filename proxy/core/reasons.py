@@ -51,6 +51,8 @@ class Reason(StrEnum):
     TOKEN = "token"  # noqa: S105  a word, not a secret
     UNKNOWN_NAME = "unknown_name"
     CLIENT_GONE = "client_gone"
+    LEADER_TIMEOUT = "leader_timeout"
+    TOO_MANY = "too_many"
     UPSTREAM_ERROR = "upstream_error"
     UPSTREAM_REFUSED = "upstream_refused"
     UPSTREAM_RESET = "upstream_reset"

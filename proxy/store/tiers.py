@@ -15,6 +15,8 @@ from proxy.store.breaker import Breaker
 from proxy.store.memory import Memory
 
 BUDGET_S = 0.25
+BYTES_A_SECOND = 2**25
+"""What is written may take so much longer."""
 LONGEST_S = 30 * 86400.0
 """What is older is fetched anew: as long as the others remember what was purged."""
 
@@ -57,7 +59,8 @@ class Tiers:
     async def set_many(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep all of these, here and for the others."""
         await self._hot.set_many(entries)
-        await self._within_budget(self._shared.set_many, entries)
+        size = sum([len(entry.body) for entry in entries.values()])
+        await self._within_budget(self._shared.set_many, entries, budget_s=BUDGET_S + size / BYTES_A_SECOND)
         await self._tell(tuple(entries))
 
     async def delete(self, keys: Sequence[bytes]) -> None:
@@ -72,11 +75,13 @@ class Tiers:
         await self._shared.clear()
         await self._wire.send(_CHANGED)
 
-    async def _within_budget(self, act: Callable[..., Awaitable[Done]], *wanted: object) -> Done | None:
+    async def _within_budget(
+        self, act: Callable[..., Awaitable[Done]], *wanted: object, budget_s: float | None = None
+    ) -> Done | None:
         if self._breaker.is_open:
             return None
         try:
-            async with asyncio.timeout(BUDGET_S):
+            async with asyncio.timeout(budget_s or BUDGET_S):
                 done = await act(*wanted)
         except Exception as error:  # noqa: BLE001  it costs hits, never an answer
             if not self._breaker.is_open:

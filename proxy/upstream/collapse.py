@@ -6,16 +6,14 @@ WINDOW_BYTES ahead. No client can hold up another: one that falls further behind
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
-from proxy.core.key import variant_key
 from proxy.core.log_line import Call
 from proxy.core.reasons import Reason
 from proxy.core.types import Entry, Query, Request, Response
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
-from proxy.tasks import Tasks
 
 WINDOW_BYTES = 2**18
 
@@ -159,6 +157,11 @@ class Flight:
         return reader
 
     @property
+    def followers(self) -> int:
+        """Return how many read this flight."""
+        return len(self._readers)
+
+    @property
     def ended(self) -> bool:
         """Tell whether all was said."""
         return self._ended
@@ -234,85 +237,3 @@ class Reader:
     async def aclose(self) -> None:
         """Leave the flight; it goes on if it is kept or others read it."""
         self.flight._left(self)  # noqa: SLF001
-
-
-class Flights:
-    """The flights under way, by the place that they fetch for."""
-
-    def __init__(self, tasks: Tasks) -> None:
-        self._tasks = tasks
-        self._joined: dict[bytes, Flight] = {}
-        self._living: dict[bytes, list[Flight]] = {}
-        """All of them, of one place in the order in which they began."""
-
-    def __len__(self) -> int:
-        return sum([len(living) for living in self._living.values()])
-
-    def join(self, place: bytes) -> Flight | None:
-        """Return the flight for `place` that still takes followers."""
-        flight = self._joined.get(place)
-        return flight if flight is not None and flight.takes_followers else None
-
-    def disown(self, overtaken: Callable[[Flight], bool]) -> None:
-        """Disown all flights that were overtaken: nobody joins them any more, and their answers are not kept."""
-        for place, living in list(self._living.items()):
-            for flight in [one for one in living if overtaken(one)]:
-                if self._joined.get(place) is flight:
-                    del self._joined[place]
-                flight.disown()
-
-    def overtake(self, newer: Flight, vary: tuple[bytes, ...]) -> None:
-        """Disown those that began earlier for the same variant: there is a newer answer."""
-        selected = variant_key(b"", vary, newer.request.headers)
-        for older in list(self._living.get(newer.place, ())):
-            if older is newer:
-                return
-            if variant_key(b"", vary, older.request.headers) == selected:
-                older.disown()
-
-    def under_way(self, place: bytes) -> bool:
-        """Tell whether anything is being fetched for `place`."""
-        return place in self._living
-
-    def begin(self, place: bytes, flight: Flight) -> None:
-        """Take a flight in; it can be disowned until it has landed."""
-        flight.place = place
-        self._living.setdefault(place, []).append(flight)
-
-    def landed(self, place: bytes, flight: Flight) -> None:
-        """Let go of a flight."""
-        if self._joined.get(place) is flight:
-            del self._joined[place]
-        living = self._living.get(place, [])
-        if flight in living:
-            living.remove(flight)
-        if not living:
-            self._living.pop(place, None)
-
-    def start(self, place: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
-        """Run `fetch` for a new flight; others may join it while it is kept."""
-        if self.join(place) is None:
-            self._joined[place] = flight
-        self.begin(place, flight)
-        task = self._tasks.start(self._run(place, flight, fetch))
-        task.add_done_callback(lambda _: self._landed(place, flight))
-        flight.begin(task)
-
-    def _landed(self, place: bytes, flight: Flight) -> None:
-        self.landed(place, flight)
-        if not flight.ended:  # its task was cancelled before its first step
-            flight.fail(UpstreamError("the fetch was ended"))
-
-    async def _run(self, place: bytes, flight: Flight, fetch: Callable[[Flight], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await fetch(flight)
-        except UpstreamError as error:
-            flight.fail(error)
-        except asyncio.CancelledError:
-            flight.fail(UpstreamError("the fetch was ended"))
-            raise
-        except Exception as error:
-            flight.fail(error)
-            raise
-        finally:
-            self._landed(place, flight)

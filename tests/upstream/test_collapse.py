@@ -11,7 +11,8 @@ from proxy.core.types import Request
 from proxy.errors import Fallback, UpstreamCut, UpstreamError, UpstreamReset
 from proxy.tasks import Tasks
 from proxy.upstream import collapse
-from proxy.upstream.collapse import Flight, Flights, Reader
+from proxy.upstream.collapse import Flight, Reader
+from proxy.upstream.flights import Flights
 
 KEY = b"k" * 20
 REQUEST = Request("GET", b"/")

@@ -12,7 +12,8 @@ from proxy.core.types import Request, Response
 from proxy.errors import Fallback, UpstreamCut
 from proxy.tasks import Tasks
 from proxy.upstream import collapse
-from proxy.upstream.collapse import Flight, Flights, Reader
+from proxy.upstream.collapse import Flight, Reader
+from proxy.upstream.flights import Flights
 
 KEY = b"k" * 20
 STORIES = st.fixed_dictionaries(
