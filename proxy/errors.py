@@ -4,8 +4,9 @@ FrontrunnerError
 ├── ConfigError          a config file or option cannot be used; carries every finding
 ├── StartError           the process cannot start (port taken, upstream engine missing)
 ├── Fallback             not ours to accelerate: the original request goes upstream whole
-├── Refusal              we answer in the upstream's place (400 408 414 431 501 504 508)
+├── Refusal              we answer in the upstream's place (400 408 414 431 501 503 504 508)
 ├── ClientGone           the client left before its answer was complete
+├── SqliteError          the store's file is busy, full, broken or out of reach
 └── UpstreamError        the upstream gave no complete answer
     ├── UpstreamRefused  no connection (502)
     ├── UpstreamReset    the connection ended before a response head (502)
@@ -70,6 +71,10 @@ class Refusal(FrontrunnerError):
 
 class ClientGone(FrontrunnerError):
     """The client left before its answer was complete."""
+
+
+class SqliteError(FrontrunnerError):
+    """The file cannot be used now: busy, full, broken, not reachable, not ours."""
 
 
 class UpstreamError(FrontrunnerError):

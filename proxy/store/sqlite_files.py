@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from proxy.clock import Clock
-from proxy.errors import FrontrunnerError
+from proxy.errors import SqliteError
 
 SCHEMA_VERSION = 1
 """Grows when the tables or the records in them change: what another version kept is of no use."""
@@ -66,10 +66,6 @@ _OTHERS = (
     """CREATE TABLE notes (name TEXT PRIMARY KEY, note BLOB NOT NULL, since REAL NOT NULL, until REAL NOT NULL)
         WITHOUT ROWID""",
 )
-
-
-class SqliteError(FrontrunnerError):
-    """The file cannot be used now: busy, full, broken, not reachable, not ours."""
 
 
 class Files:

@@ -9,7 +9,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-from proxy.store.sqlite_files import BUSY_S, Files, SqliteError, close, is_broken, is_busy, is_full
+from proxy.errors import SqliteError
+from proxy.store.sqlite_files import BUSY_S, Files, close, is_broken, is_busy, is_full
 
 MOST_WAITING_BYTES = 2**26
 """What may wait for a slow disk; beyond it nothing more is taken."""

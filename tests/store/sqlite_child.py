@@ -8,8 +8,8 @@ from pathlib import Path
 
 from proxy.clock import SystemClock
 from proxy.core.types import Entry
+from proxy.errors import SqliteError
 from proxy.store.sqlite import Sqlite
-from proxy.store.sqlite_files import SqliteError
 
 LIMIT = 2**26
 KEYS = 400

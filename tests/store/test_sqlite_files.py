@@ -13,8 +13,8 @@ from fakes import FakeClock
 from sqlite_child import KEYS, entry, key
 from sqlite_stage import child, named, opened, said, sql, store_path  # noqa: F401
 
+from proxy.errors import SqliteError
 from proxy.store import sqlite_files, sqlite_lane
-from proxy.store.sqlite_files import SqliteError
 
 MOST_ROUNDS = int(os.environ.get("FRONTRUNNER_KILLS", "3"))
 

@@ -8,8 +8,8 @@ from sqlite_child import entry, key
 from sqlite_stage import opened, store_path  # noqa: F401
 
 from proxy.core.types import Entry
+from proxy.errors import SqliteError
 from proxy.store import sqlite_lane
-from proxy.store.sqlite_files import SqliteError
 
 
 async def test_nothing_is_left_when_it_is_closed(path):
