@@ -14,6 +14,7 @@ from proxy.clock import Clock
 from proxy.core.headers import Networks, client_ip, end_to_end, wants_upgrade
 from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
+from proxy.core.storing import content_length
 from proxy.core.types import Client, Headers, Request, Response, by_name
 from proxy.errors import ClientGone, Refusal
 from proxy.serve import Serve
@@ -212,13 +213,20 @@ class ClientDelivery:
             line.send_s = self._clock.timer() - began
             return
         line.send_s = self._clock.timer() - began
+        whole_at = content_length(response)  # who has that much has all, and may leave
+        self._done = whole_at == 0
         async for chunk in response.body:
             began = self._clock.timer()
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
             line.bytes_out += len(chunk)
             line.send_s += self._clock.timer() - began
-        self._done = True
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            self._done = line.bytes_out == whole_at
+        has_all, self._done = self._done, True
+        try:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        except ClientGone:
+            if not has_all:
+                raise
 
     def cut(self) -> None:
         """End the connection instead of the answer, so that the client sees that it is incomplete."""

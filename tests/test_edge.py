@@ -267,6 +267,22 @@ async def test_watching_twice_cancels_once() -> None:
     assert caught == [1]
 
 
+@pytest.mark.parametrize(("length", "pieces"), [(0, []), (6, [b"one", b"two"])], ids=["empty", "two pieces"])
+async def test_a_client_that_leaves_with_its_whole_answer_has_not_left_early(length: int, pieces: list[bytes]) -> None:
+    """It knows the answer's length, and need not wait until the body's end is told."""
+    body = Body(*pieces, ends=False)
+    stand = Stand(answer(body, (b"content-length", b"%d" % length)))
+    serving = stand.start()
+    await until(lambda: len(stand.sent) == 1 + len(pieces))
+    stand.leave()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    stand.send_error = ConnectionResetError("gone")
+    body.end()
+    await serving
+    assert (stand.world.outcomes, stand.world.last.bytes_out) == (["passthrough:no_rule"], length)
+
+
 async def test_the_time_of_a_delivery() -> None:
     """`send_s` counts what the client took, not what the upstream took."""
     clock = FakeClock()
