@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_v
 from pydantic_core import CoreSchema
 
 from proxy import config_values as values
+from proxy.core.evict.gdsf import Gdsf
 from proxy.plugins import Plugin
 
 ABSENT: Any = None
@@ -157,6 +158,8 @@ class Store(Shape):
     """redis://host:6379/0, instead of disk."""
     aiocache: Annotated[str, values.REFERENCE] | None = None
     """their_pkg.module:Class, instead of disk."""
+    evict: Annotated[Plugin, values.plugin("evict")] = Plugin("gdsf", Gdsf())
+    """Who goes first when the store is full: gdsf (the least upstream seconds per byte), or lru."""
     namespace: Annotated[str, values.SLUG] = "default"
     """Part of every key."""
 

@@ -25,10 +25,14 @@ PACKAGES: Final[dict[str, str]] = {
     "split": "proxy.core.split",
     "merge": "proxy.core.merge",
     "format": "proxy.core.format",
+    "evict": "proxy.core.evict",
     "store": "proxy.store",
     "upstream": "proxy.upstream",
 }
-NEEDED: Final[Mapping[str, tuple[str, ...]]] = {"normalize": ("normalize", "version")}  # so far the one that loads
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "normalize": ("normalize", "version"),
+    "evict": ("rank",),
+}  # those that load
 STRANGER: Final = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
 # What pydantic calls wrong, in our words; a type of error that is missing here keeps pydantic's, less its preamble.

@@ -57,7 +57,7 @@ def stores_of(config: Config, upstream: str, clock: Clock, failed: Failed) -> St
     Where the place for a file cannot be written, there is memory only, and a warning. Raises ImportError and
     AttributeError for an aiocache class that is not there.
     """
-    hot, scope = Memory(config.store.memory), scope_of(config, upstream)
+    hot, scope = Memory(config.store.memory, config.store.evict.made), scope_of(config, upstream)
     if config.store.redis:
         from proxy.store.redis import Redis
 
@@ -90,6 +90,6 @@ def _on_disk(config: Config, scope: str, hot: Memory, clock: Clock, failed: Fail
         bus = Bus(file.parent / f"bus-{scope}")
     except OSError as error:
         return Stores(hot, warning=f"no store on disk, only in memory: {error.strerror or error}")
-    kept = Sqlite(file, DISK_BYTES, clock, VERSION.decode())
+    kept = Sqlite(file, DISK_BYTES, clock, VERSION.decode(), config.store.evict.made)
     tiers = Tiers(hot, kept, bus, clock, failed)
     return Stores(tiers, kept, bus, (tiers.hear,), kept.open)

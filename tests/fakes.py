@@ -241,6 +241,9 @@ class FailingStore:
     async def set_many(self, entries: Mapping[bytes, Entry]) -> None:
         raise ConnectionError("the store is down")
 
+    async def touch(self, hits: Mapping[bytes, int]) -> None:
+        raise ConnectionError("the store is down")
+
     async def delete(self, keys: Sequence[bytes]) -> None:
         raise ConnectionError("the store is down")
 

@@ -46,7 +46,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     "an unknown key below": (
         "store: {memroy: 1MiB}",
         [
-            "2:9: store.memroy: found memroy; allowed: one of memory, disk, redis, aiocache, namespace; did you mean memory?"
+            "2:9: store.memroy: found memroy; allowed: one of memory, disk, redis, aiocache, evict, namespace; did you mean memory?"
         ],
     ),
     "an unknown key far from all others": ("zzz: 1", [f"2:1: zzz: found zzz; allowed: one of {KEYS}"]),
@@ -68,7 +68,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     "a section without content": (
         "store:\nrules:\n",
         [
-            "2:7: store: found nothing; allowed: a mapping of memory, disk, redis, aiocache, namespace",
+            "2:7: store: found nothing; allowed: a mapping of memory, disk, redis, aiocache, evict, namespace",
             "3:7: rules: found nothing; allowed: a list",
         ],
     ),

@@ -33,6 +33,10 @@ class Store(Protocol):
         """Keep all of these; readers see all or, for a moment, none."""
         ...
 
+    async def touch(self, hits: Mapping[bytes, int]) -> None:
+        """Take note of how often these were read elsewhere since the last time; absent ones are fine."""
+        ...
+
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these; absent ones are fine."""
         ...

@@ -213,6 +213,9 @@ class Aiocache:
         for key, (record, lasts) in wanted.items():
             await self._cache.set(self._name(key), record, ttl=lasts)
 
+    async def touch(self, hits: Mapping[bytes, int]) -> None:
+        """Do nothing: what a cache of a stranger's evicts, it decides by what it sees itself."""
+
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these; absent ones are fine."""
         for key in keys:

@@ -176,6 +176,11 @@ class Redis:
                 self._written.drop(key)
             raise
 
+    async def touch(self, hits: Mapping[bytes, int]) -> None:
+        """Let the server know that these were read: it evicts by its own `maxmemory-policy`."""
+        if hits:
+            await self._ask_for("TOUCH", *[self._entries + key for key in hits])
+
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these; absent ones are fine."""
         for key in keys:

@@ -9,10 +9,11 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
-from math import inf
 from pathlib import Path
 
 from proxy.clock import Clock
+from proxy.core.evict import Evict
+from proxy.core.evict.gdsf import Gdsf
 from proxy.core.types import Entry
 from proxy.store import StoreStatus, sqlite_leases
 from proxy.store.record import from_record, to_record
@@ -21,12 +22,8 @@ from proxy.store.sqlite_lane import Lane, Together
 
 _ROW_BYTES = 256
 """What a row takes beside its record: key and numbers, and its share of pages that are not full."""
-_STAMP_AFTER_MS = 10_000
-_STAMP_AGE = 4
-"""An entry is made younger when read, if it has this part of the oldest one's age: else each read would be a write."""
-_NEARLY_FULL = 0.75
-"""Below this part of the limit who was read last does not matter yet."""
-_MOST_STAMPS = 256
+_MOST_READ = 256
+"""So many reads are noted together: else each would be a write."""
 _MOST_EVICTED = 5_000
 """In one commit: a smaller limit than yesterday's is reached step by step."""
 _ROOM = 20
@@ -34,23 +31,27 @@ _ROOM = 20
 _MOST_QUARANTINED = 64
 _MOST_QUARANTINED_BYTES = 2**16
 
-_FIND = "SELECT CAST(used AS INTEGER), record FROM entries WHERE id = ? AND key = ?"
+_FIND = "SELECT record FROM entries WHERE id = ? AND key = ?"
+_RANKED = "SELECT CAST(hits AS INTEGER), CAST(cost AS REAL), CAST(bytes AS INTEGER) FROM entries WHERE id = ?"
 _SET_APART = """INSERT INTO quarantine (key, record, since)
     SELECT key, substr(CAST(record AS BLOB), 1, ?), ? FROM entries WHERE id = ?"""
-_OLDEST = "SELECT id, CAST(bytes AS INTEGER) FROM entries ORDER BY used LIMIT ?"
+_LOWEST = "SELECT id, CAST(bytes AS INTEGER), CAST(rank AS REAL) FROM entries ORDER BY rank LIMIT ?"
+_RANKING = "SELECT name, value FROM about WHERE name IN ('evict', 'floor')"
 _HELD = "SELECT rule, CAST(entries AS INTEGER), CAST(bytes AS INTEGER) FROM held WHERE entries > 0"
 
 Held = Mapping[str, tuple[int, int]]
 
 
 class Sqlite:
-    """Keeps at most `limit_bytes` of entries in the file at `path`, least recently used out first.
+    """Keeps at most `limit_bytes` of entries in the file at `path`; `evict` tells which go first.
 
     `key_version` tells how keys are made: entries of other versions would never be found. Raises SqliteError where the
     file is busy, full, broken or out of reach; then a call may be made again.
     """
 
-    def __init__(self, path: Path, limit_bytes: int, clock: Clock, key_version: str = "1") -> None:
+    def __init__(
+        self, path: Path, limit_bytes: int, clock: Clock, key_version: str = "1", evict: Evict | None = None
+    ) -> None:
         files = Files(path, limit_bytes, key_version, clock)
         self._limit = limit_bytes
         self._clock = clock
@@ -58,8 +59,8 @@ class Sqlite:
         self._writes = Together("sqlite writes", files, self._before_commit, self._make_room)
         self._held: Held = {}
         self._evictions = 0
-        self._stamps: dict[int, int] = {}
-        self._stamp_age_ms: float = inf
+        self._evict = evict or Gdsf()
+        self._read: dict[int, int] = {}
 
     async def open(self) -> None:
         """Make the file where there is none, and see that it can be written; any call does so where this was not."""
@@ -83,20 +84,25 @@ class Sqlite:
         rows = connection.execute(_FIND, (_id(key), key)).fetchall()
         if not rows:
             return None
-        used, record = rows[0]
-        entry = _whole(key, record)
+        entry = _whole(key, rows[0][0])
         if entry is None:
             self._writes.tell(partial(self._quarantine, key))
-        elif (now := self._now_ms()) - used > self._stamp_age_ms:
-            self._stamp(key, now)
+        else:
+            self._note(key, 1)
         return entry
 
-    def _stamp(self, key: bytes, now_ms: int) -> None:
+    def _note(self, key: bytes, hits: int) -> None:
         """Have it known that an entry was read; the next commit takes that along."""
-        if len(self._stamps) < _MOST_STAMPS:  # else nothing can be written just now
-            self._stamps[_id(key)] = now_ms
-            if len(self._stamps) == _MOST_STAMPS:
+        if len(self._read) < _MOST_READ:  # else nothing can be written just now
+            self._read[_id(key)] = self._read.get(_id(key), 0) + hits
+            if len(self._read) == _MOST_READ:
                 self._writes.tell(lambda _: None)
+
+    async def touch(self, hits: Mapping[bytes, int]) -> None:
+        """Take note of how often these were read elsewhere since the last time; absent ones are fine."""
+        self._writes.start()
+        for key, number in hits.items():
+            self._note(key, number)
 
     async def set_many(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep all of these; what is larger than the whole store is not kept."""
@@ -105,13 +111,20 @@ class Sqlite:
             await self._writes.ask(partial(self._keep, dict(entries)), size)
 
     def _keep(self, entries: Mapping[bytes, Entry], connection: sqlite3.Connection) -> None:
-        now = self._now_ms()
-        for key, entry in entries.items():
-            record = to_record(key, entry)
-            row = (_id(key), key, entry.rule, len(record) + _ROW_BYTES, now, record)
-            connection.execute("DELETE FROM entries WHERE id = ?", row[:1])
-            if row[3] <= self._limit:
-                connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", row)
+        records = {key: to_record(key, entry) for key, entry in entries.items()}
+        known = [connection.execute(_RANKED, (_id(key),)).fetchone() for key in records]
+        connection.executemany("DELETE FROM entries WHERE id = ?", [(_id(key),) for key in records])
+        sizes = [len(record) + _ROW_BYTES for record in records.values()]
+        self._let_go(
+            connection, _held_bytes(connection) + sum([one for one in sizes if one <= self._limit]) - self._limit
+        )
+        floor, now = self._floor(connection), self._clock.wall()
+        for (key, record), size, before in zip(records.items(), sizes, known, strict=True):
+            if size <= self._limit:
+                hits, entry = 1 if before is None else before[0] + 1, entries[key]
+                rank = self._evict.rank(hits, entry.cost, size, floor, now)
+                row = (_id(key), key, entry.rule, size, entry.cost, hits, rank, record)
+                connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these; absent ones are fine."""
@@ -150,17 +163,14 @@ class Sqlite:
     async def close(self) -> None:
         """Finish what waits to be written and end both threads; the last process to close merges the log."""
         await self._reads.close()
-        if self._stamps:
+        if self._read:
             self._writes.tell(lambda _: None)
         await self._writes.close()
-
-    def _now_ms(self) -> int:
-        return int(self._clock.wall() * 1000)
 
     def _quarantine(self, key: bytes, connection: sqlite3.Connection) -> None:
         """Keep a broken record for whoever wants to know why; another process may have mended it meanwhile."""
         rows = connection.execute(_FIND, (_id(key), key)).fetchall()
-        if not rows or _whole(key, rows[0][1]) is not None:
+        if not rows or _whole(key, rows[0][0]) is not None:
             return
         wanted = (_MOST_QUARANTINED_BYTES, self._clock.wall(), _id(key))
         newest = connection.execute(_SET_APART, wanted).lastrowid or 0
@@ -168,41 +178,56 @@ class Sqlite:
         _delete((key,), connection)
 
     def _before_commit(self, connection: sqlite3.Connection) -> Callable[[], None]:
-        if self._stamps:
-            stamps, self._stamps = self._stamps, {}
-            read = list(stamps.items())  # at once: the other thread may still be adding one
-            connection.executemany("UPDATE entries SET used = ? WHERE id = ?", [(used, place) for place, used in read])
-        held = _held(connection)
-        size = sum([size for _, size in held.values()])
-        evicted = self._evict(connection, size - self._limit)
-        age: float = inf
-        if size > self._limit * _NEARLY_FULL:
-            (oldest,) = connection.execute("SELECT CAST(min(used) AS INTEGER) FROM entries").fetchone()
-            age = max(_STAMP_AFTER_MS, (self._now_ms() - (oldest or 0)) // _STAMP_AGE)
-        self._stamp_age_ms = age
-        return partial(self._committed, _held(connection) if evicted else held, evicted)
+        self._rank_again(connection)
+        self._let_go(connection, _held_bytes(connection) - self._limit)
+        return partial(self._committed, _held(connection))
 
-    def _committed(self, held: Held, evicted: int) -> None:
+    def _rank_again(self, connection: sqlite3.Connection) -> None:
+        """Write down what was read since the last time."""
+        if not self._read:
+            return
+        read, self._read = self._read, {}
+        floor, now = self._floor(connection), self._clock.wall()
+        for place, number in list(read.items()):  # at once: another thread may still be adding one
+            known = connection.execute(_RANKED, (place,)).fetchone()
+            if known is not None:
+                hits, cost, size = known
+                rank = self._evict.rank(hits + number, cost, max(size, 1), floor, now)
+                connection.execute("UPDATE entries SET hits = ?, rank = ? WHERE id = ?", (hits + number, rank, place))
+
+    def _floor(self, connection: sqlite3.Connection) -> float:
+        """Return the rank of the last one that had to go; where another policy ranked, all begin alike."""
+        about = dict(connection.execute(_RANKING).fetchall())
+        if about.get("evict") == repr(self._evict):
+            return float(about["floor"])
+        connection.execute("UPDATE entries SET rank = 0.0")
+        for name, value in (("floor", 0.0), ("evict", repr(self._evict))):
+            connection.execute("REPLACE INTO about VALUES (?, ?)", (name, value))
+        return 0.0
+
+    def _committed(self, held: Held) -> None:
         self._held = held
-        self._evictions += evicted
 
     def _make_room(self, connection: sqlite3.Connection, size: int) -> None:
-        self._evictions += self._evict(connection, max(size, self._limit // _ROOM))
+        self._let_go(connection, max(size, self._limit // _ROOM))
 
-    @staticmethod
-    def _evict(connection: sqlite3.Connection, size: int) -> int:
-        """Forget the least recently used, this many bytes of them; return how many."""
-        gone = []
-        if size > 0:
-            oldest = connection.execute(_OLDEST, (_MOST_EVICTED,))
-            for place, freed in oldest:
-                gone.append((place,))
-                size -= freed
-                if size <= 0:
-                    break
-            oldest.close()
-            connection.executemany("DELETE FROM entries WHERE id = ?", gone)
-        return len(gone)
+    def _let_go(self, connection: sqlite3.Connection, size: int) -> None:
+        """Forget those whose rank is lowest, this many bytes of them."""
+        if size <= 0:
+            return
+        self._rank_again(connection)
+        gone, floor = [], self._floor(connection)
+        lowest = connection.execute(_LOWEST, (_MOST_EVICTED,))
+        for place, freed, rank in lowest:
+            gone.append((place,))
+            floor = max(floor, rank)
+            size -= freed
+            if size <= 0:
+                break
+        lowest.close()
+        connection.executemany("DELETE FROM entries WHERE id = ?", gone)
+        connection.execute("REPLACE INTO about VALUES ('floor', ?)", (floor,))
+        self._evictions += len(gone)
 
 
 def _id(key: bytes) -> int:
@@ -217,6 +242,10 @@ def _whole(key: bytes, record: object) -> Entry | None:
 def _held(connection: sqlite3.Connection) -> Held:
     rows = connection.execute(_HELD).fetchall()
     return {rule: (entries, size) for rule, entries, size in rows}
+
+
+def _held_bytes(connection: sqlite3.Connection) -> int:
+    return sum([size for _, size in _held(connection).values()])
 
 
 def _delete(keys: Sequence[bytes], connection: sqlite3.Connection) -> None:

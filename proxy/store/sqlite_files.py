@@ -17,7 +17,7 @@ from urllib.parse import quote
 from proxy.clock import Clock
 from proxy.errors import SqliteError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Grows when the tables or the records in them change: what another version kept is of no use."""
 BUSY_S = 0.2
 """How long another process may write before we give up; below the budget that a store has."""
@@ -47,8 +47,8 @@ _BROKEN = frozenset(
 
 ENTRIES = (
     """CREATE TABLE entries (id INTEGER PRIMARY KEY, key BLOB NOT NULL, rule TEXT NOT NULL, bytes INTEGER NOT NULL,
-        used INTEGER NOT NULL, record BLOB NOT NULL)""",
-    "CREATE INDEX least_used ON entries (used, bytes)",
+        cost REAL NOT NULL, hits INTEGER NOT NULL, rank REAL NOT NULL, record BLOB NOT NULL)""",
+    "CREATE INDEX lowest ON entries (rank, bytes)",
     "CREATE TABLE held (rule TEXT PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TRIGGER kept AFTER INSERT ON entries BEGIN
         INSERT INTO held VALUES (new.rule, 1, new.bytes)

@@ -20,6 +20,9 @@ BYTES_A_SECOND = 2**25
 LONGEST_S = 30 * 86400.0
 """What is older is fetched anew: as long as the others remember what was purged."""
 
+_MOST_HITS = 256
+"""So many reads of the hot tier are told to the shared store together."""
+
 _CHANGED = b"c"
 _KEY_BYTES = 20
 _MOST_KEYS = 200
@@ -41,11 +44,15 @@ class Tiers:
         self._failed = failed
         self._breaker = Breaker(clock)
         self._heard = 0
+        self._hits: dict[bytes, int] = {}
+        self._uncounted = 0
 
     async def get_many(self, keys: Sequence[bytes]) -> list[Entry | None]:
         """Return what is stored at each key, in order; None where nothing is."""
         found = await self._hot.get_many(keys)
         absent = [key for key, entry in zip(keys, found, strict=True) if entry is None]
+        if len(absent) < len(keys):
+            await self._count([key for key, entry in zip(keys, found, strict=True) if entry is not None])
         if not absent:
             return found
         heard = self._heard
@@ -55,6 +62,19 @@ class Tiers:
         if late and heard == self._heard:  # else one of them may have been changed since it was read
             await self._hot.set_many(late)
         return [late.get(key) if entry is None else entry for key, entry in zip(keys, found, strict=True)]
+
+    async def _count(self, read: Sequence[bytes]) -> None:
+        """Count reads that the shared store does not see: what is hot here must not be the first that it evicts."""
+        for key in read:
+            self._hits[key] = self._hits.get(key, 0) + 1
+        self._uncounted += len(read)
+        if self._uncounted >= _MOST_HITS:
+            hits, self._hits, self._uncounted = self._hits, {}, 0
+            await self.touch(hits)
+
+    async def touch(self, hits: Mapping[bytes, int]) -> None:
+        """Let the shared store know how often these were read."""
+        await self._within_budget(self._shared.touch, hits)
 
     async def set_many(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep all of these, here and for the others."""

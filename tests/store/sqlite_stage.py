@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import FakeClock
@@ -19,7 +20,7 @@ CHILD = Path(__file__).parent / "sqlite_child.py"
 
 
 @asynccontextmanager
-async def opened(path: Path, limit: int = LIMIT, clock: FakeClock | None = None, **more: str) -> AsyncIterator[Sqlite]:
+async def opened(path: Path, limit: int = LIMIT, clock: FakeClock | None = None, **more: Any) -> AsyncIterator[Sqlite]:
     store = Sqlite(path, limit, clock or FakeClock(), **more)
     try:
         yield store

@@ -1,12 +1,14 @@
 """The sqlite store: what survives, who has to go, what broken rows and files cost, what is left when it is closed."""
 
 import stat
+from dataclasses import replace
 
 import pytest
 from fakes import FakeClock
 from sqlite_child import entry, key
 from sqlite_stage import opened, sql, store_path  # noqa: F401
 
+from proxy.core.evict.lru import Lru
 from proxy.core.types import Entry
 from proxy.store.record import to_record
 
@@ -36,9 +38,9 @@ def sized(number: int, size: int = 1000) -> Entry:
     return Entry(200, (), b"%d" % number * size, 1.0, 1.0, rule="r")
 
 
-async def test_the_least_recently_used_goes_first(path):
+async def test_the_least_recently_used_goes_first_where_that_is_wanted(path):
     clock = FakeClock()
-    async with opened(path, 14_000, clock) as store:
+    async with opened(path, 14_000, clock, evict=Lru()) as store:
         for number in range(9):  # of 1,3 KB each
             await store.set_many({key(number): sized(number)})
             clock.advance(60)
@@ -50,43 +52,62 @@ async def test_the_least_recently_used_goes_first(path):
         assert store.status().evictions == 3
 
 
-async def test_reading_writes_only_where_it_matters(path):
-    clock = FakeClock()
-    async with opened(path, 14_000, clock) as store:
-        await store.set_many({key(number): sized(number) for number in range(5)})
-        clock.advance(3600)
-        await store.get_many([key(1)])
-        assert store._stamps == {}  # it is far from full
-        await store.set_many({key(number): sized(number) for number in range(5, 10)})
-        await store.get_many([key(1), key(7)])
-        assert len(store._stamps) == 1  # nor does it matter for one that is young
+def priced(number: int, cost_s: float) -> Entry:
+    return replace(sized(number), cost=cost_s)
 
 
-async def test_what_was_read_is_written_down_now_and_then(path):
-    clock = FakeClock()
-    async with opened(path, 400_000, clock) as store:
+async def test_the_least_upstream_seconds_per_byte_go_first(path):
+    async with opened(path, 14_000) as store:
+        await store.set_many({key(number): priced(number, 60.0 if number in {0, 4} else 0.1) for number in range(9)})
+        for number in range(20, 60):
+            await store.set_many({key(number): priced(1, 0.1)})
+        found = await store.get_many([key(number) for number in range(9)])
+        assert [number for number, kept in enumerate(found) if kept is not None] == [0, 4]
+
+
+async def test_what_was_read_often_stays(path):
+    """Here or, as `touch` tells, from a hot tier."""
+    async with opened(path, 14_000) as store:
+        await store.set_many({key(number): priced(number, 0.1) for number in range(9)})
+        for _ in range(5):
+            await store.get_many([key(3)])
+        await store.touch({key(5): 40, key(99): 1})
+        await store.set_many({key(20 + number): priced(1, 0.1) for number in range(6)})
+        found = await store.get_many([key(3), key(5)])
+        assert None not in found
+
+
+async def test_reads_are_written_down_together_now_and_then(path):
+    async with opened(path, 400_000) as store:
         kept = {key(number): sized(1) for number in range(290)}
         await store.set_many(kept)
-        clock.advance(3600)
-        await store.open()
         for name in kept:
             await store.get_many([name])
-        assert len(store._stamps) <= 256
+            assert len(store._read) <= 256
         await store.open()
-        assert store._stamps == {}
-        assert sql(path, "SELECT count(*) FROM entries WHERE used = (SELECT max(used) FROM entries)")[0][0] >= 256
+        assert store._read == {}
+        assert sql(path, "SELECT count(*) FROM entries WHERE hits = 2")[0][0] >= 256
 
 
-async def test_who_was_read_last_is_known_after_a_restart(path):
-    clock = FakeClock()
-    async with opened(path, 14_000, clock) as store:
-        await store.set_many({key(number): sized(number) for number in range(9)})
-        clock.advance(60)
-        await store.open()
+async def test_how_often_was_read_is_known_after_a_restart(path):
+    async with opened(path, 14_000) as store:
+        await store.set_many({key(number): priced(number, 0.1) for number in range(9)})
         await store.get_many([key(number) for number in range(9) if number != 4])
-    async with opened(path, 14_000, clock) as store:
-        await store.set_many({key(10): sized(1), key(11): sized(1)})
+    async with opened(path, 14_000) as store:
+        await store.set_many({key(10): priced(1, 0.1), key(11): priced(1, 0.1)})
         assert [one is None for one in await store.get_many([key(4), key(5)])] == [True, False]
+
+
+async def test_the_ranks_of_another_policy_do_not_count(path):
+    """Seconds of the clock beside seconds per byte: what one policy ranked would never go, or at once, under another."""
+    async with opened(path, 14_000, evict=Lru()) as store:
+        await store.set_many({key(number): priced(number, 0.1) for number in range(9)})
+    async with opened(path, 14_000) as store:
+        await store.set_many({key(20 + number): priced(1, 50.0) for number in range(8)})
+        found = await store.get_many([key(20 + number) for number in range(8)])
+        assert None not in found
+    async with opened(path, 14_000) as store:
+        assert sql(path, "SELECT count(*) FROM entries WHERE rank > 0") != [(0,)], "the same policy goes on"
 
 
 async def test_a_smaller_limit_than_yesterdays_is_kept(path):
@@ -128,7 +149,7 @@ async def test_a_broken_row_is_set_apart_and_its_key_is_free(path):
     "change",
     [
         "record = zeroblob(100)", "record = x''", "record = 'text'", "record = 7",
-        "used = 'x', bytes = 'y', record = 'z'", "record = randomblob(length(record))",
+        "hits = 'x', bytes = 'y', rank = 'z', record = 'z'", "record = randomblob(length(record))",
     ],
 )  # fmt: skip
 async def test_no_kind_of_broken_row_is_served_or_stays(path, change):

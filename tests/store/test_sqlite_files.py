@@ -165,7 +165,7 @@ async def test_a_file_is_set_aside_at_most_once_a_minute(path):
 async def test_another_version_of_the_schema_begins_anew(path, monkeypatch):
     async with opened(path) as old:
         await old.set_many({key(1): entry(1, 1)})
-        monkeypatch.setattr(sqlite_files, "SCHEMA_VERSION", 2)
+        monkeypatch.setattr(sqlite_files, "SCHEMA_VERSION", sqlite_files.SCHEMA_VERSION + 1)
         async with opened(path) as new:
             assert await new.get_many([key(1)]) == [None]
             await new.set_many({key(1): entry(1, 2)})

@@ -186,6 +186,7 @@ numbers = st.integers(0, 7)
 operations = st.one_of(
     st.tuples(st.just("set"), st.dictionaries(numbers, st.tuples(st.binary(max_size=20), st.sampled_from("ab")))),
     st.tuples(st.just("get"), st.lists(numbers)),
+    st.tuples(st.just("touch"), st.lists(numbers)),
     st.tuples(st.just("delete"), st.lists(numbers)),
     st.tuples(st.just("clear"), st.none()),
 )
@@ -201,6 +202,8 @@ async def agrees(store: Store, done: list[tuple]) -> None:
         elif what == "get":
             keys = [key(number) for number in given_]
             assert await store.get_many(keys) == [model.get(one) for one in keys]
+        elif what == "touch":
+            await store.touch({key(number): 3 for number in given_})
         elif what == "delete":
             await store.delete([key(number) for number in given_])
             model = {one: kept for one, kept in model.items() if one not in {key(number) for number in given_}}

@@ -146,3 +146,21 @@ async def test_it_is_well_again_once_it_answers():
     stand.clock.advance(1)
     await stand.one.get_many([KEY])
     assert stand.one.is_well
+
+
+async def test_what_is_hot_here_is_known_to_the_shared_store():
+    """Else what is asked for most would be the first that it evicts: its reads never get there."""
+    stand = Stand()
+    await stand.one.set_many({KEY: stand.entry(), OTHER: stand.entry()})
+    touched: list[dict[bytes, int]] = []
+
+    async def touch(hits):
+        touched.append(dict(hits))
+
+    stand.shared.touch = touch
+    for _ in range(200):
+        await stand.one.get_many([KEY])
+    assert touched == []
+    for _ in range(60):
+        await stand.one.get_many([OTHER])
+    assert touched == [{KEY: 200, OTHER: 56}]
