@@ -237,8 +237,9 @@ async def test_three_processes_of_which_one_is_killed(buses, tmp_path):
         await bus.send(b"count off")
         await until(lambda: len(heard) == 2)
         assert sorted(heard) == [b"here is one", b"here is two"]
-        assert [await one.says(), await two.says()] == ["count off", "count off"]
-        assert {await one.says(), await two.says()} == {"here is one", "here is two"}
+        # one may answer before two is told
+        assert {await one.says(), await one.says()} == {"count off", "here is two"}
+        assert {await two.says(), await two.says()} == {"count off", "here is one"}
 
         await one.end()
         assert len(sockets(folder)) == 3  # it could not clean up
