@@ -10,6 +10,7 @@ from proxy.core.log_line import Call, LogLine, call_fields, request_fields
 from proxy.core.types import Entry, Headers, Request, Response, Stream
 from proxy.errors import ClientGone
 from proxy.store import StoreStatus
+from proxy.store.memory import Memory
 
 PATIENCE = 10.0
 """Seconds after which any single wait is a failed test."""
@@ -230,6 +231,13 @@ class FakeDelivery:
 
     def header(self, name: bytes) -> bytes | None:
         return Response(self.status, self.headers).header(name)
+
+
+async def held_by(store: Memory) -> dict[bytes, Entry]:
+    """Return all that the hot tier holds, by key."""
+    keys = tuple(store._places)
+    found = await store.get_many(keys)
+    return {key: entry for key, entry in zip(keys, found, strict=True) if entry is not None}
 
 
 class FailingStore:

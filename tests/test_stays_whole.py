@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Sequence
 
 import pytest
-from fakes import Body, Held
+from fakes import Body, Held, held_by
 from race import FRESH, OWN, SHORT, Race, said
 from world import rule
 
@@ -127,7 +127,8 @@ async def test_parts_together_were_larger_than_may_be_kept() -> None:
     for start in range(0, 90, 10):
         told = {"content_range": f"bytes {start}-{start + 9}/100", "etag": '"1"', "cache_control": FRESH}
         await race.gets(said("0123456789", 206, **told), range=f"bytes={start}-{start + 9}")
-    assert max(len(entry.body) for entry in race.here.store._entries.values()) == 10
+    held = await held_by(race.here.store)
+    assert max(len(entry.body) for entry in held.values()) == 10
 
 
 async def test_parts_of_two_codings_became_one_body() -> None:
