@@ -190,7 +190,7 @@ class Fetch:
         self, response: Response, body: bytes, storing: Storing, flight: Flight, asked: Asked, now: float
     ) -> Entry:
         cost = flight.call.duration_s(self._clock.timer())
-        return entry_of(response, body, storing, asked.rule, now=now, cost=cost, host=asked.host)
+        return entry_of(response, body, storing, asked.rule, now=now, cost=cost, host=asked.host, key=flight.key)
 
     async def _keep(self, found: Found, entry: Entry, storing: Storing, flight: Flight, asked: Asked) -> None:
         began = self._clock.timer()

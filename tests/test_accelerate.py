@@ -29,18 +29,18 @@ def status_of(got: FakeDelivery) -> str:
 
 async def test_the_life_of_an_answer() -> None:
     """Missed, hit until its time is over, fetched anew, hit again; the form in Cache-Status says so."""
-    here = World(FakeEngine(answer(b"one"), answer(b"two")))
+    here = World(FakeEngine(answer(b"one"), answer(b"two")), rules=(rule(ttl=120.0), default_rule()))
     said = []
-    for wait in (0, 10, 3589, 1, 1):
+    for wait in (0, 10, 109, 1, 1):
         here.clock.advance(wait)
         got = await here.ask()
         said.append((got.body, status_of(got)))
     assert said == [
         (b"one", "fwd=uri-miss; stored"),
-        (b"one", "hit; ttl=3590"),
+        (b"one", "hit; ttl=110"),
         (b"one", "hit; ttl=1"),
         (b"two", "fwd=stale; stored"),
-        (b"two", "hit; ttl=3599"),
+        (b"two", "hit; ttl=119"),
     ]
     assert here.outcomes == ["miss", "hit", "hit", "expired", "hit"]
 

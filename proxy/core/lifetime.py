@@ -11,6 +11,8 @@ HEURISTIC = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 50
 """The statuses whose lifetime may be guessed."""
 
 _MOST_HEURISTIC_S = 86400.0
+_LEAST_JITTERED_S = 120.0
+_JITTER = 0.1
 _ROUNDED_S = 1.0
 """A Date has whole seconds: up to one is no age."""
 
@@ -61,3 +63,12 @@ def upstream_age(response: Response) -> float:
     """Return the first member of Age; what is not a number counts as none (RFC 9111 §5.1)."""
     first = (response.header(b"age") or b"").partition(b",")[0].strip()
     return float(min(int(first.lstrip(b"0")[:12] or b"0"), MOST_SECONDS)) if first.isdigit() else 0.0
+
+
+def jittered(ttl: float, key: bytes) -> float:
+    """Return an owner's ttl up to a tenth shorter, by its key: what was stored together does not end together.
+
+    Never longer than its owner said, and no shorter where that is two minutes or less.
+    """
+    share = int.from_bytes(key[:4], "big") / 2**32
+    return ttl * (1 - _JITTER * share) if ttl > _LEAST_JITTERED_S else ttl

@@ -1,7 +1,7 @@
 """Request × Response × Rule → may it be stored, and for how long (RFC 9111 §3); all times in seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from http import HTTPStatus
 
@@ -43,7 +43,7 @@ class Storing:
     """The decision: a ttl, or the reason why there is none.
 
     `age` is how old the answer already is; `withheld` are the fields that must not be kept with it; `strict`: it must
-    never be served stale.
+    never be served stale. `by_owner`: the ttl is its owner's.
     """
 
     ttl: float = 0.0
@@ -55,6 +55,7 @@ class Storing:
     guessed: bool = False
     strict: bool = False
     withheld: frozenset[bytes] = frozenset()
+    by_owner: bool = field(default=False, compare=False)
 
     @property
     def is_fresh(self) -> bool:
@@ -78,6 +79,7 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
     guessed = ttl is None and rule.ttl is None and b"cookie" not in request.fields
     if guessed:  # a guess is not enough where an answer may be somebody's own
         ttl = lifetime.guessed(response, said, now)
+    by_owner = ttl is None
     if ttl is None:
         ttl, age = _owners_ttl(response.status, rule), lifetime.upstream_age(response)
     else:
@@ -86,7 +88,9 @@ def decide(request: Request, response: Response, rule: Rule, now: float, delay: 
     # what never had a lifetime has none to outlive
     strict = ttl is None or not _NEVER_STALE.isdisjoint(said.keys() - rule.override)
     refresh, error = (0.0, 0.0) if strict else _grace(said, rule)
-    storing = Storing(0.0 if must_ask else ttl or 0.0, age, None, vary, refresh, error, guessed, strict, withheld)
+    storing = Storing(
+        0.0 if must_ask else ttl or 0.0, age, None, vary, refresh, error, guessed, strict, withheld, by_owner
+    )
     if storing.is_fresh or _may_be_asked_about(request, response, said, named=ttl is not None):
         return storing
     return Storing(reason=Reason.NO_CACHE if must_ask else Reason.NO_TTL)
@@ -185,9 +189,20 @@ def vary_of(response: Response) -> tuple[bytes, ...]:
 
 
 def entry_of(
-    response: Response, body: bytes, storing: Storing, rule: Rule, *, now: float, cost: float, host: bytes = b""
+    response: Response,
+    body: bytes,
+    storing: Storing,
+    rule: Rule,
+    *,
+    now: float,
+    cost: float,
+    host: bytes = b"",
+    key: bytes = b"",
 ) -> Entry:
-    """Make the entry of a complete response; `cost` is what the upstream took, in seconds; `host` scopes its groups."""
+    """Make the entry of a complete response; `cost` is what the upstream took, in seconds.
+
+    `host` scopes its groups; an owner's ttl ends a little earlier or later by its `key`.
+    """
     left_out = _NOT_STORED | storing.withheld
     headers = [field for field in end_to_end(response.headers) if field[0] not in left_out]
     names = {name for name, _ in headers}
@@ -195,9 +210,10 @@ def entry_of(
         headers.append((b"date", http_date.render(now)))
     if b"content-length" not in names and response.status != 204:
         headers.append((b"content-length", b"%d" % len(body)))
+    ttl = lifetime.jittered(storing.ttl, key) if storing.by_owner else storing.ttl
     return Entry(
-        status=response.status, headers=tuple(headers), body=body, stored_at=now, ttl=storing.ttl,
-        age=storing.age, cost=cost, rule=rule.name, refresh=storing.refresh, error=storing.error,
+        status=response.status, headers=tuple(headers), body=body, stored_at=now, ttl=ttl, age=storing.age, cost=cost,
+        rule=rule.name, refresh=storing.refresh, error=storing.error,
         guessed=storing.guessed, strict=storing.strict, groups=groups_of(response, host),
         tag=_tag(response, body) if rule.ttl is not None else b"",
     )  # fmt: skip

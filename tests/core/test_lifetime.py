@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.core import http_date
 from proxy.core.cache_control import NONE, parse
-from proxy.core.lifetime import HEURISTIC, age_on_arrival, guessed, named, upstream_age
+from proxy.core.lifetime import HEURISTIC, age_on_arrival, guessed, jittered, named, upstream_age
 from proxy.core.types import Response
 
 NOW = 784111777.0
@@ -202,3 +202,16 @@ def test_whatever_an_upstream_sends_no_time_is_negative_and_it_is_no_younger_tha
     assert (named(answer, said, NOW) or 0.0) >= 0.0
     assert 0.0 <= (guessed(answer, said, NOW) or 0.0) <= DAY
     assert age_on_arrival(answer, NOW, delay) >= delay
+
+
+@pytest.mark.parametrize(
+    ("key", "share"), [(b"\0" * 20, 1.0), (b"\xff" * 20, 0.9), (b"\x80" + b"\0" * 19, 0.95), (b"", 1.0)]
+)
+def test_an_owners_ttl_ends_a_little_earlier_by_its_key(key: bytes, share: float):
+    """What was warmed together does not end together; never later than the owner said."""
+    assert jittered(3600.0, key) == pytest.approx(3600.0 * share, rel=1e-6)
+    assert jittered(3600.0, key) <= 3600.0
+
+
+def test_a_short_ttl_is_exact():
+    assert jittered(120.0, b"\xff" * 20) == 120.0
