@@ -125,7 +125,7 @@ class Proxy:
         worker = this_worker()
         run = worker.run if worker else secrets.token_hex(4)
         name = f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
-        turns = Turns(stores.shared, stores.wire, name, self._tasks, self._failed)
+        turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
         self._spread = Spread(
             stores.shared, stores.wire, self._tasks, purges=places.purges, bypass=self._bypass, stats=self._stats, run=run,
             name=name, failed=self._failed, hear=(turns.hear, *stores.hear),
