@@ -95,6 +95,7 @@ class Turns:
         while True:
             token = await self._lease(turn)
             if token is None:
+                turn.release()  # it may come yet, when nobody would renew it
                 return turn
             if token:
                 turn.beat = self.start(self._renew(turn))
@@ -144,7 +145,7 @@ class Turns:
         if turn.beat is not None:
             turn.beat.cancel()
         shared = self._shared
-        if turn.may_hold and shared is not None and not self._breaker.is_open:  # else it runs out
+        if turn.may_hold and shared is not None:
             await self._within_budget(lambda: shared.release(turn.place, turn.owner))
         if turn.beat is not None:
             self.hear(word + turn.place)
