@@ -127,8 +127,8 @@ class Proxy:
         name = f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
         turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
         self._spread = Spread(
-            stores.shared, stores.wire, self._tasks, purges=places.purges, bypass=self._bypass, stats=self._stats, run=run,
-            name=name, failed=self._failed, hear=(turns.hear, *stores.hear),
+            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
+            stats=self._stats, run=run, name=name, failed=self._failed, hear=(turns.hear, *stores.hear),
         )  # fmt: skip
         via = f"1.1 frontrunner-{run}".encode()
         host = address.authority if config.upstream.host == "upstream" else None
