@@ -35,7 +35,7 @@ _FAILED = frozenset({500, 502, 503, 504})
 
 
 _PATIENCE_S = 120.0
-"""How long a follower waits for the head of another's answer, or twice as long as nearly all took so far."""
+"""How long who did not ask first waits for another's answer, or twice as long as nearly all took so far."""
 
 
 class Accelerate:
@@ -192,7 +192,7 @@ class Accelerate:
             return
         whole = replace(asked, request=unconditional(asked.request))
         flight = self._flight(whole, found, kept=True)
-        flight.unwatched = True
+        flight.unwatched, flight.patience_s = True, 0.0
         entry = found.entry
         can_be_asked = asked.request.method in VALIDATED and entry is not None and has_validator(entry.headers)
         stale = entry if can_be_asked else None
@@ -213,19 +213,26 @@ class Accelerate:
         for_all = (found.entry is not None or not asked.rule.ours) and not known
         own = asks_conditionally(asked.request) or b"range" in asked.request.fields
         flight = self._flight(asked, found, kept=for_all and (stale is not None or not own))
+        if not (verdict.reason or wants_newer(asked.directives)):  # else what another fetches may be older than wanted
+            flight.patience_s = self._patience_s(asked)
         reader = flight.reader(lead=True)
         self._flights.start(place, flight, lambda flight: self._fetch(found, flight, asked, stale))
         return reader
 
+    def _patience_s(self, asked: Asked) -> float:
+        """Return how long one who did not ask first waits: far longer than nearly all answers of a rule took so far."""
+        known = self._waits.get(asked.rule.name)
+        return max(_PATIENCE_S, 2 * known.quantile(0.99)) if known else max(_PATIENCE_S, self._fetch.longest_s or 0.0)
+
     async def _head(self, reader: Reader, found: Found, asked: Asked) -> Response:
-        waits = self._waits.setdefault(asked.rule.name, Histogram())
         if reader.lead:
             head = await reader.head()
-            waits.add(reader.flight.call.ttfb_s or 0.0)
+            if (took := reader.flight.call.ttfb_s) is not None:
+                self._waits.setdefault(asked.rule.name, Histogram()).add(took)
             return head
         # a leader that stands still must not hold up all others; how long is long, its rule's own answers tell
         try:
-            async with asyncio.timeout(max(_PATIENCE_S, 2 * waits.quantile(0.99))):
+            async with asyncio.timeout(self._patience_s(asked)):
                 head = await reader.head()
         except TimeoutError:
             raise Fallback(Reason.LEADER_TIMEOUT) from None

@@ -125,10 +125,10 @@ class Proxy:
         worker = this_worker()
         run = worker.run if worker else secrets.token_hex(4)
         name = f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
-        turns = Turns(stores.shared, stores.wire, name, self._tasks, self._failed)
+        turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
         self._spread = Spread(
-            stores.shared, stores.wire, self._tasks, purges=places.purges, bypass=self._bypass, stats=self._stats, run=run,
-            name=name, failed=self._failed, hear=(turns.hear, *stores.hear),
+            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
+            stats=self._stats, run=run, name=name, failed=self._failed, hear=(turns.hear, *stores.hear),
         )  # fmt: skip
         via = f"1.1 frontrunner-{run}".encode()
         host = address.authority if config.upstream.host == "upstream" else None
@@ -251,7 +251,7 @@ def _innermost(error: BaseException) -> str:
 def _writer(place: str) -> Callable[[bytes], None]:
     try:
         worker = this_worker()
-        return writer_to(place, worker.lock if worker else "")
+        return writer_to(place, worker.lock if worker else None)
     except OSError as error:
         raise StartError(f"cannot write the log to {place}: {error.strerror or error}") from error
 
@@ -269,7 +269,7 @@ def run(config: Config) -> int:
     worker = this_worker()
     if worker is not None:
         with worker.socket() as bound:
-            return _serve(config, bound, worker.tell_ready)
+            return _serve(config, bound, worker.tell_ready, parent=worker.parent)
     bound, url = server.listen(config.listen.host, config.listen.port, config.listen.unix)
     with bound:
         if config.workers == 1:
@@ -285,7 +285,13 @@ def _say_ready(config: Config, log: Log, url: str) -> None:
     log.events.info("ready", url=url, upstream=config.upstream.url, rules=len(config.rules), workers=config.workers)
 
 
-def _serve(config: Config, bound: socket.socket, tell: Callable[[], None] | None, url: str = "") -> int:
+def _serve(
+    config: Config,
+    bound: socket.socket,
+    tell: Callable[[], None] | None,
+    url: str = "",
+    parent: int | None = None,
+) -> int:
     proxy = create_app(config)
     logging.basicConfig(handlers=[StandardLogging(proxy.log)], level=logging.WARNING, force=True)
     finish = config.upstream.timeout.first_byte + 5
@@ -300,4 +306,4 @@ def _serve(config: Config, bound: socket.socket, tell: Callable[[], None] | None
         proxy.log.events.warning("config", message="SIGHUP: reloading is not built in this release")
 
     signals: dict[int, Callable[[], None]] = {signal.SIGHUP: hung_up, signal.SIGUSR2: proxy.turn_bypass}
-    return server.run(proxy, bound, tell or ready, signals, finish_within_s=finish)
+    return server.run(proxy, bound, tell or ready, signals, parent=parent, finish_within_s=finish)

@@ -4,16 +4,16 @@ from dataclasses import replace
 from functools import partial
 
 from proxy.clock import Clock
-from proxy.core.freshness import Act, judge
+from proxy.core.freshness import judge
 from proxy.core.partial import completed, completing
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.storing import FOR_ONE, Storing, content_length, decide, entry_of, groups_of
-from proxy.core.types import Entry, Request, Response
+from proxy.core.types import Entry, Outcome, Request, Response
 from proxy.core.validation import confirms, freshened, has_credentials, unconditional, validating
-from proxy.errors import UpstreamCut
+from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.places import Asked, Found, Places
-from proxy.turns import Turn, Turns
+from proxy.turns import Turns
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
 from proxy.upstream.collapse import Flight
 from proxy.upstream.flights import Flights
@@ -35,33 +35,40 @@ class Fetch:
         self._timeouts = timeouts
         self._clock = clock
 
+    @property
+    def longest_s(self) -> float | None:
+        """Return how long an answer may take to begin, in seconds."""
+        return self._timeouts.first_byte
+
     async def __call__(self, found: Found, flight: Flight, asked: Asked, stale: Entry | None) -> None:
         """Fly: fetch, let all read, and as the last act before the last byte, store.
 
         Where another process fetches the same, wait for what it stores.
         """
-        if not flight.kept:
-            await self._fly(found, flight, asked, stale, None)
-            return
-        turn = await self._turns.take(flight.place, partial(self._landed, asked), wait=not flight.unwatched)
-        if isinstance(turn, Entry):
-            flight.elsewhere = turn
-            flight.open(Response(turn.status, turn.headers), None)
-            flight.end()
-        elif turn is not None:
-            try:
-                await self._fly(found, flight, asked, stale, turn)
-            finally:
-                await turn.end()
+        if flight.kept and flight.patience_s is not None:
+            look = partial(self._stored_meanwhile, asked)
+            turn = await self._turns.take(flight.place, look, patience_s=flight.patience_s)
+            if turn is None:
+                flight.fail(Fallback(Reason.LEADER_TIMEOUT))  # who has joined need not wait either
+                return
+            if isinstance(turn, Entry):
+                flight.elsewhere, flight.guessed = turn, turn.guessed
+                flight.open(Response(turn.status, turn.headers), None)
+                flight.end()
+                return
+            flight.lead(turn)
+            if not (flight.followers or flight.unwatched):
+                flight.fail(UpstreamError("all who asked have left"))
+                return
+        await self._fly(found, flight, asked, stale)
 
-    async def _landed(self, asked: Asked) -> Entry | None:
-        """Return what another process has stored for a request meanwhile, if it is fresh."""
+    async def _stored_meanwhile(self, asked: Asked) -> Entry | None:
+        """Return what another process has stored for a request meanwhile, if it is fresh and what its client wants."""
         found = await self._places.find(replace(asked, line=replace(asked.line)))
-        entry, now = found.entry, self._clock.wall()
-        return entry if entry is not None and judge(entry, now, {}).act is Act.DELIVER else None
+        verdict = judge(found.entry, self._clock.wall(), asked.directives)
+        return found.entry if verdict.outcome is Outcome.HIT else None
 
-    async def _fly(self, found: Found, flight: Flight, asked: Asked, stale: Entry | None, turn: Turn | None) -> None:
-        flight.turn = turn
+    async def _fly(self, found: Found, flight: Flight, asked: Asked, stale: Entry | None) -> None:
         rest = completing(asked.request, found.part)
         if stale is not None:
             response = await self._validated(found, flight, asked, stale)
@@ -112,7 +119,6 @@ class Fetch:
         try:
             storing, now = self._decided(response, flight, asked)
             self._open(flight, response, storing, asked)
-            await self._release(flight)
             if storing.reason and response.status not in _TELLS_NOTHING:
                 await self._drop(found, flight, asked)
             last = await self._body(flight, response, asked.rule)
@@ -136,11 +142,6 @@ class Fetch:
         if self._places.purges.took(asked.rule.name, flight.groups, flight.bare, flight.call.asked_at):
             flight.disown()
         flight.open(response, storing.reason, shared=storing.is_fresh)
-
-    async def _release(self, flight: Flight) -> None:
-        """Tell the other processes not to wait for what is for nobody else."""
-        if flight.turn is not None and not flight.shared:
-            await flight.turn.release()
 
     async def _freshen(self, found: Found, flight: Flight, asked: Asked, answer: Response, stale: Entry) -> None:
         """Let all read what was stored, with the fields of a 304, and store it so."""

@@ -189,11 +189,11 @@ def nowhere(_: bytes) -> None:
     """Write nothing."""
 
 
-def writer_to(place: str, lock: str = "") -> Callable[[bytes], None]:
+def writer_to(place: str, lock: int | None = None) -> Callable[[bytes], None]:
     """Return what writes bytes to `-` (stdout), `off` (nowhere) or a file that is appended to.
 
-    Processes that write to one place name a `lock` file, so that no line is torn by another's. Raises OSError where a
-    file cannot be opened.
+    Processes that write to one place share the descriptor of a `lock` file, so that no line is torn by another's. Raises
+    OSError where a file cannot be opened.
     """
     if place == "off":
         return nowhere
@@ -203,15 +203,14 @@ def writer_to(place: str, lock: str = "") -> Callable[[bytes], None]:
         while batch:
             batch = batch[os.write(descriptor, batch) :]
 
-    if not lock:
+    if lock is None:
         return write
-    held = os.open(lock, os.O_RDWR)
 
     def write_alone(batch: bytes) -> None:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.lockf(lock, fcntl.LOCK_EX)
         try:
             write(batch)
         finally:
-            fcntl.flock(held, fcntl.LOCK_UN)
+            fcntl.lockf(lock, fcntl.LOCK_UN)
 
     return write_alone

@@ -22,11 +22,16 @@ class Server(uvicorn.Server):
     """uvicorn's server: tells when it is ready, and what ended it."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], signals: Mapping[int, Callable[[], None]] = NO_SIGNALS
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        signals: Mapping[int, Callable[[], None]] = NO_SIGNALS,
+        parent: int | None = None,
     ) -> None:
         super().__init__(config)
         self._ready = ready
         self._signals = signals
+        self._parent = parent
         self.interrupted = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -35,9 +40,16 @@ class Server(uvicorn.Server):
         # the default of these would end the process, and what is under way with it
         for number, act in self._signals.items():
             asyncio.get_running_loop().add_signal_handler(number, act)
+        if self._parent is not None:
+            asyncio.get_running_loop().add_reader(self._parent, self._orphaned)
         gc.collect()
         gc.freeze()  # what was loaded stays: no later collection need look at it again
         self._ready()
+
+    def _orphaned(self) -> None:
+        """Stop: nobody is left who would pass signals on, and a new parent wants the port."""
+        asyncio.get_running_loop().remove_reader(self._parent or 0)
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop; a second Ctrl-C does not wait."""
@@ -80,15 +92,16 @@ def run(
     ready: Callable[[], None],
     signals: Mapping[int, Callable[[], None]],
     *,
+    parent: int | None = None,
     finish_within_s: float,
 ) -> int:
-    """Serve until a signal ends it, then finish what is under way; return the exit code."""
+    """Serve until a signal ends it, or the end of `parent`, then finish what is under way; return the exit code."""
     config = uvicorn.Config(
         app, http=Protocol, loop="uvloop", ws="none", lifespan="on", log_config=None, access_log=False,
         proxy_headers=False, server_header=False, date_header=False, timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(finish_within_s),
     )  # fmt: skip
-    server = Server(config, ready, signals)
+    server = Server(config, ready, signals, parent)
     try:
         server.run(sockets=[bound])
     except SystemExit as error:

@@ -5,6 +5,7 @@ Messages go over the wire at once; notes on the board hold for who starts later,
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from math import inf
 from typing import Any
 
 from proxy.bypass import Bypass
@@ -13,6 +14,8 @@ from proxy.store import Shared, Wire
 from proxy.store.epochs import PURGED, Purges
 from proxy.store.tiers import LONGEST_S
 from proxy.tasks import Tasks
+from proxy.upstream.collapse import Flight
+from proxy.upstream.flights import Flights
 
 PIN_EVERY_S = 1.0
 
@@ -34,6 +37,7 @@ class Spread:
         tasks: Tasks,
         *,
         purges: Purges,
+        flights: Flights,
         bypass: Bypass,
         stats: Stats,
         run: str,
@@ -45,6 +49,7 @@ class Spread:
         self._wire = wire
         self._tasks = tasks
         self._purges = purges
+        self._flights = flights
         self._bypass = bypass
         self._stats = stats
         self._note = f"{_STATS_NOTE}{run} {name}"
@@ -77,8 +82,15 @@ class Spread:
     def _heard(self, message: bytes) -> None:
         if message.startswith(PURGED):
             self._purges.hear(message)
+            self._flights.disown(self._is_overtaken)
         elif message.startswith(_BYPASS):
             self._bypass.follow(on=message == _BYPASS + _ON)
+
+    def _is_overtaken(self, flight: Flight) -> bool:
+        """Tell whether a fetch began before what another process has told; one that waits is yet to begin."""
+        asked_at = flight.call.asked_at if flight.call.sent else inf
+        targets = {flight.bare, flight.key, flight.home}
+        return not flight.disowned and self._purges.overtook(flight.rule, flight.groups, targets, asked_at)
 
     def _purged(self, message: bytes, name: str) -> None:
         self._tell(message, f"{_PURGE_NOTE}{name}", message)

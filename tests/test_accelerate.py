@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 from fakes import Body, FailingStore, FakeDelivery, FakeEngine, Held, answer, until
+from processes import Processes
+from race import ask
 from world import World, asked, rule
 
+from proxy import accelerate as module
 from proxy.core.rules import default_rule
 from proxy.core.types import Entry, Request, Response
 from proxy.errors import UpstreamReset
@@ -359,3 +362,36 @@ async def test_a_304_about_something_else_is_a_call_of_its_own() -> None:
     assert here.upstream.in_flight == 0
     assert [(call.error, call.sent) for call, _ in here.log.calls][-1] == (None, 2)
     assert len(here.log.calls) == 3
+
+
+async def test_those_who_wait_for_a_first_fetch_all_gave_up_before_it_could_end(monkeypatch) -> None:
+    """Of a rule without an answer yet nobody knows how long they take: its own deadline tells."""
+    monkeypatch.setattr(module, "_PATIENCE_S", 0.001)
+    held = Held(answer(b"slow"))
+    here = World(FakeEngine(held, answer(b"impatient")), timeouts=Timeouts(first_byte=60.0))
+    asking = [here.start() for _ in range(2)]
+    await held.asked.wait()
+    await asyncio.sleep(0.02)
+    held.go.set()
+    assert [(await one).body for one in asking] == [b"slow", b"slow"]
+    held = Held(answer(b"slow again"))
+    here.engine.then(held, answer(b"impatient"))
+    asking = [here.start(asked("/kept/b")) for _ in range(2)]
+    await held.asked.wait()
+    assert (await asking[1]).body == b"impatient", "the answers so far were quick"
+    held.go.set()
+    assert (await asking[0]).body == b"slow again"
+
+
+async def test_who_led_and_was_answered_by_another_process_made_the_patience_shorter() -> None:
+    """What was not fetched here says nothing of how long fetching takes."""
+    two = Processes(FakeEngine(Held(answer(b"", FRESH))))
+    first = two.one.start(ask())
+    await until(lambda: two.engine.requests)
+    second = two.other.start(ask())
+    await until(lambda: two.leases.asked > 1)
+    two.engine._answers[0].go.set()
+    await asyncio.gather(first, second)
+    assert two.other.log.requests[0].flight == "follow"
+    assert [len(world.accelerate._waits) for world in (two.one, two.other)] == [1, 0]
+    await two.close()

@@ -1,6 +1,7 @@
 """Processes of one proxy are of one mind about purges, the bypass, and what was counted."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from fakes import LineKeeper, until
@@ -9,11 +10,13 @@ from wires import Switchboard
 from proxy import spread as module
 from proxy.bypass import Bypass
 from proxy.core.log_line import LogLine
-from proxy.core.types import Entry, Outcome
+from proxy.core.types import Entry, Outcome, Request
 from proxy.spread import Spread
 from proxy.stats import Stats
 from proxy.store.epochs import Purges
 from proxy.tasks import Tasks
+from proxy.upstream.collapse import Flight
+from proxy.upstream.flights import Flights
 
 KEPT = Entry(200, (), b"", stored_at=10.0, ttl=60.0, rule="search", groups=(b"site.test g",))
 
@@ -48,9 +51,10 @@ class Process:
     def __init__(self, board: Board | None, wires: Switchboard, name: str) -> None:
         self.log, self.purges, self.bypass, self.stats = LineKeeper(), Purges(), Bypass(), Stats(0.0)
         self.tasks, self.heard = Tasks(self.log.failed), []
+        self.flights = Flights(self.tasks)
         self.spread = Spread(
-            board, wires.wire(), self.tasks, purges=self.purges, bypass=self.bypass, stats=self.stats, run="run",
-            name=name, failed=self.log.failed, hear=(self.heard.append,),
+            board, wires.wire(), self.tasks, purges=self.purges, flights=self.flights,
+            bypass=self.bypass, stats=self.stats, run="run", name=name, failed=self.log.failed, hear=(self.heard.append,),
         )  # fmt: skip
 
     def count(self, seconds: float) -> None:
@@ -87,6 +91,43 @@ async def test_a_soft_purge_is_soft_everywhere(two):
     _, _, one, other = two
     one.purges.rules([b"search"], 20.0, soft=True)
     await until(lambda: other.purges.left_of(KEPT).ttl == 10.0)
+
+
+async def fly(process: Process, sent: int = 1) -> Flight:
+    """Let a fetch be under way that went upstream at second 10."""
+    flight = Flight(Request("GET", b"/"), kept=True)
+    flight.rule, flight.groups, flight.bare = "search", (b"site.test g",), b"t" * 20
+    flight.call.asked_at, flight.call.sent = 10.0, sent
+    flight.reader(lead=True)
+    process.flights.begin(b"place", flight)
+    return flight
+
+
+OVERTAKES = PURGES | {
+    "an unsafe request": lambda purges: purges.targets([b"t" * 20], 20.0),
+    "softly": lambda purges: purges.rules([b"search"], 20.0, soft=True),
+}
+
+
+@pytest.mark.parametrize("purge", OVERTAKES.values(), ids=OVERTAKES)
+async def test_who_asked_after_a_purge_elsewhere_joined_a_fetch_from_before_it(two, purge):
+    _, _, one, other = two
+    flight = await fly(other)
+    purge(one.purges)
+    await until(lambda: flight.disowned)
+
+
+async def test_what_was_asked_after_a_purge_or_is_yet_to_be_asked_goes_on(two):
+    _, _, one, other = two
+    after, waits = await fly(other), await fly(other, sent=0)
+    waits.call.asked_at = 0.0
+    one.purges.rules([b"search"], 9.0)
+    await until(lambda: other.purges.left_of(replace(KEPT, stored_at=8.0)) is None)
+    assert (after.disowned, waits.disowned) == (False, False)
+    one.purges.rules([b"another rule"], 20.0)
+    one.purges.rules([b"search"], 20.0)
+    await until(lambda: after.disowned)
+    assert not waits.disowned
 
 
 async def test_who_starts_later_knows_what_was_purged_and_turned_before(two):

@@ -60,7 +60,7 @@ class World:
         self.upstream = Upstream(self.engine, self.clock, self.log, VIA, host=None)
         scopes = {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules}
         forms = Forms()
-        self.turns = self.turns or Turns(None, None, "", self.tasks, self.log.failed)
+        self.turns = self.turns or Turns(None, None, "", self.tasks, self.clock, self.log.failed)
         places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
         fetch = Fetch(self.upstream, places, self.flights, self.turns, self.timeouts, self.clock)
         self.accelerate = Accelerate(fetch, places, self.flights, self.clock)

@@ -100,6 +100,12 @@ class Purges:
         self._newest = max(self._newest, asked_at)
         return self._any and asked_at <= self._last(rule, groups, target, soft=False)
 
+    def overtook(self, rule: str, groups: Iterable[bytes], targets: Iterable[bytes], asked_at: float) -> bool:
+        """Tell whether an answer that was asked for at `asked_at` is gone, or is stale from the beginning."""
+        return self._any and any(
+            asked_at <= self._last(rule, groups, target, soft=soft) for target in targets for soft in (False, True)
+        )
+
     def left_of(self, entry: Entry, target: bytes = b"") -> Entry | None:
         """Return what the purges leave of a stored entry: itself, itself no longer fresh, or nothing."""
         if not self._any:

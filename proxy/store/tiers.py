@@ -43,7 +43,7 @@ class Tiers:
         self._clock = clock
         self._failed = failed
         self._breaker = Breaker(clock)
-        self._heard = 0
+        self._changed = 0
         self._hits: dict[bytes, int] = {}
         self._uncounted = 0
 
@@ -55,11 +55,11 @@ class Tiers:
             await self._count([key for key, entry in zip(keys, found, strict=True) if entry is not None])
         if not absent:
             return found
-        heard = self._heard
+        changed = self._changed
         got = await self._within_budget(self._shared.get_many, absent)
         oldest = self._clock.wall() - LONGEST_S
         late = {key: entry for key, entry in zip(absent, got or (), strict=False) if entry and entry.stored_at > oldest}
-        if late and heard == self._heard:  # else one of them may have been changed since it was read
+        if late and changed == self._changed:  # else one of them may have been changed since it was read
             await self._hot.set_many(late)
         return [late.get(key) if entry is None else entry for key, entry in zip(keys, found, strict=True)]
 
@@ -78,21 +78,29 @@ class Tiers:
 
     async def set_many(self, entries: Mapping[bytes, Entry]) -> None:
         """Keep all of these, here and for the others."""
+        self._changed += 1
         await self._hot.set_many(entries)
         size = sum([len(entry.body) for entry in entries.values()])
         await self._within_budget(self._shared.set_many, entries, budget_s=BUDGET_S + size / BYTES_A_SECOND)
+        self._changed += 1
+        near = zip(entries.items(), await self._hot.get_many(tuple(entries)), strict=True)
+        self._hot.drop([key for (key, entry), kept in near if kept != entry])  # an older one may have been read
         await self._tell(tuple(entries))
 
     async def delete(self, keys: Sequence[bytes]) -> None:
         """Forget these everywhere."""
-        await self._hot.delete(keys)
+        self._hot.drop(keys)
         await self._within_budget(self._shared.delete, keys)
+        self._changed += 1
+        self._hot.drop(keys)  # what was read meanwhile
         await self._tell(keys)
 
     async def clear(self) -> None:
         """Forget everything, everywhere."""
-        await self._hot.clear()
+        self._hot.drop_all()
         await self._shared.clear()
+        self._changed += 1
+        self._hot.drop_all()
         await self._wire.send(_CHANGED)
 
     async def _within_budget(
@@ -119,7 +127,7 @@ class Tiers:
         """Hear what another process tells."""
         if not message.startswith(_CHANGED):
             return
-        self._heard += 1
+        self._changed += 1
         keys = message[1:]
         if keys:
             self._hot.drop([keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES)])

@@ -23,8 +23,12 @@ class Right(Protocol):
 
     is_lost: bool
 
-    async def release(self) -> None:
+    def release(self) -> None:
         """Let the others go on by themselves."""
+        ...
+
+    async def end(self) -> None:
+        """Give it back."""
         ...
 
 
@@ -35,8 +39,8 @@ class Flight:
     `shared` tells that it is for others too, but for what is `withheld` from them; `guessed`: not for who sends a
     Cookie. `confirmed` is the stored entry where the upstream only said that it is still good, `told` the same with all
     that it said to the leader; `completed`: it only gave what was missing of a stored part;
-    `elsewhere` is what another process fetched, `turn` the right to fetch for all of them. `unwatched`: no client waits for it. `key` is that of
-    its request, `home` where the answers to it stand, whatever variant it fetches, `bare` the key without what tells
+    `elsewhere` is what another process fetched, `turn` the right to fetch for all of them; `patience_s` is how long it
+    waits for that, None for one that fetches by itself. `unwatched`: no client waits for it. `key` is that of its request, `home` where the answers to it stand, whatever variant it fetches, `bare` the key without what tells
     clients apart; `rule` and `groups` are what it can be purged by. `most_behind` is how many bytes a reader may be
     behind another.
     """
@@ -53,6 +57,7 @@ class Flight:
         self.completed = False
         self.elsewhere: Entry | None = None
         self.turn: Right | None = None
+        self.patience_s: float | None = None
         self.shared = True
         self.guessed = False
         self.withheld: frozenset[bytes] = frozenset()
@@ -72,6 +77,11 @@ class Flight:
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    def lead(self, turn: Right) -> None:
+        """Fetch for all processes, as long as the answer is for all."""
+        self.turn = turn
+        self._release_what_is_not_for_all()
+
     def open(self, head: Response, refused: Reason | None, *, shared: bool = True) -> None:
         """Let all see the response head; `refused` is why it is not stored.
 
@@ -81,6 +91,7 @@ class Flight:
         self.refused = refused or (Reason.OVERTAKEN if self.disowned else None)
         self.kept = self.refused is None
         self.shared = shared and self.kept
+        self._release_what_is_not_for_all()
         self._tell()
         self._leave_if_unwanted()
 
@@ -94,12 +105,14 @@ class Flight:
         """Keep nothing any more: the answer turned out to be too large to store."""
         self.refused = reason
         self.kept = False
+        self._release_what_is_not_for_all()
         self._leave_if_unwanted()
 
     def disown(self) -> None:
         """Keep nothing and take nobody: what is under way was overtaken by an unsafe request."""
         self.disowned = True
         self.kept = self.shared = False
+        self._release_what_is_not_for_all()
         self._leave_if_unwanted()
 
     def end(self) -> None:
@@ -126,6 +139,11 @@ class Flight:
     def body(self) -> bytes:
         """Return all chunks of a kept flight as one."""
         return b"".join(self._chunks)
+
+    def _release_what_is_not_for_all(self) -> None:
+        """Let the other processes fetch by themselves: they would wait for nothing."""
+        if self.turn is not None and not (self.kept and self.shared):
+            self.turn.release()
 
     def _tell(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -99,3 +99,5 @@ class Flights:
             raise
         finally:
             self._landed(place, flight)
+            if flight.turn is not None:
+                await flight.turn.end()

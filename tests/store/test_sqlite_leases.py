@@ -1,5 +1,7 @@
 """Leases and notes in the sqlite store, between processes and past every restart."""
 
+import asyncio
+import threading
 import time
 
 from fakes import FakeClock
@@ -62,3 +64,18 @@ async def test_a_clock_that_is_set_back_makes_no_lease_last(path):
         clock.advance(-3600)
         assert await store.lease(key(1), "them", 15) > first
         assert await store.notes("") == {}
+
+
+async def test_who_gave_up_waiting_for_a_lease_can_give_it_back(path):
+    """It comes all the same, in its order; nobody would renew it."""
+    go = threading.Event()
+    async with opened(path) as store:
+        hangs = asyncio.create_task(store._writes.ask(lambda _: go.wait(10)))
+        late = asyncio.create_task(store.lease(key(1), "us", 60))
+        await asyncio.sleep(0)
+        late.cancel()
+        released = asyncio.create_task(store.release(key(1), "us"))
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(hangs, released)
+        assert await store.lease(key(1), "them", 60) is not None

@@ -100,6 +100,79 @@ async def test_what_was_changed_while_it_was_read_is_not_kept_near():
     assert await stand.hot[1].get_many([KEY]) == [None]
 
 
+CHANGES = {
+    "kept anew": lambda tiers, newer: tiers.set_many({KEY: newer}),
+    "deleted": lambda tiers, _: tiers.delete([KEY]),
+    "cleared": lambda tiers, _: tiers.clear(),
+}
+
+
+class Slow(Counted):
+    """A shared store whose look-ups find at once, and tell when they are let; its changes wait too."""
+
+    def __init__(self, *, reads: bool) -> None:
+        super().__init__(2**30)
+        self.tells, self.changes = asyncio.Event(), asyncio.Event()
+        (self.changes if reads else self.tells).set()
+
+    async def hold(self, entries):
+        """Hold these from the beginning."""
+        await super().set_many(entries)
+
+    async def get_many(self, keys):
+        found = await super().get_many(keys)
+        await self.tells.wait()
+        return found
+
+    async def set_many(self, entries):
+        await self.changes.wait()
+        await super().set_many(entries)
+
+    async def delete(self, keys):
+        await self.changes.wait()
+        await super().delete(keys)
+
+    async def clear(self):
+        await self.changes.wait()
+        await super().clear()
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_what_this_process_changed_came_back_from_a_look_up_that_began_before(change):
+    stand = Stand(Slow(reads=True))
+    await stand.shared.set_many({KEY: stand.entry(b"old")})
+    reading = asyncio.get_running_loop().create_task(stand.one.get_many([KEY]))
+    await asyncio.sleep(0)
+    await change(stand.one, stand.entry(b"newer"))
+    stand.shared.tells.set()
+    assert [entry.body for entry in await reading] == [b"old"]
+    assert [entry and entry.body for entry in await stand.hot[0].get_many([KEY])] in ([None], [b"newer"])
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_what_this_process_changed_came_back_while_the_shared_store_took_its_time(change):
+    stand = Stand(Slow(reads=False))
+    await stand.shared.hold({KEY: stand.entry(b"old")})
+    changing = asyncio.get_running_loop().create_task(change(stand.one, stand.entry(b"newer")))
+    await asyncio.sleep(0)
+    await stand.one.get_many([KEY])
+    stand.shared.changes.set()
+    await changing
+    assert [entry and entry.body for entry in await stand.hot[0].get_many([KEY])] in ([None], [b"newer"])
+
+
+async def test_what_was_too_large_to_be_near_left_the_old_one_there():
+    stand = Stand(Slow(reads=False))
+    large, old = stand.entry(b"x" * 2**21), stand.entry(b"old")
+    await stand.shared.hold({KEY: old})
+    changing = asyncio.get_running_loop().create_task(stand.one.set_many({KEY: large}))
+    await asyncio.sleep(0)
+    assert await stand.one.get_many([KEY]) == [old]
+    stand.shared.changes.set()
+    await changing
+    assert await stand.one.get_many([KEY]) == [large]
+
+
 async def test_what_is_older_than_anybody_remembers_purges_is_fetched_anew():
     stand = Stand()
     await stand.shared.set_many({KEY: stand.entry(at=-LONGEST_S), OTHER: stand.entry(at=1 - LONGEST_S)})
