@@ -98,7 +98,7 @@ async def test_the_same_ask_spelled_differently_is_a_hit(name: str, upstream: Ra
     assert [first.values(b"cache-status"), first.values(b"age")] == [[b"Frontrunner; fwd=uri-miss; stored"], []]
     kind, parameters = status_of(second)
     assert kind == "hit"
-    assert 1700 < int(parameters["ttl"]) <= 3600
+    assert 1600 < int(parameters["ttl"]) <= 3600
     assert int(second.value(b"age")) in {0, 1, 2}
     miss, hit = await proxy.line(first), await proxy.line(second)
     assert (miss["outcome"], hit["outcome"], miss["key_hash"] == hit["key_hash"]) == ("miss", "hit", True)
