@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import bypass, check, demo, docs, explain, purge, run, token
+from proxy.cli import bypass, check, demo, docs, explain, purge, run, token, warm
 
 INTERRUPTED = 130
 
@@ -54,6 +54,7 @@ app.command()(demo.demo)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(purge.purge)
+app.command()(warm.warm)
 app.command()(bypass.bypass)
 app.command()(token.token)
 app.command()(docs.docs)

@@ -1,5 +1,6 @@
 """docs/operating.md: every command in it does what it says, in the order in which it stands there."""
 
+import json
 import os
 import re
 import socket
@@ -17,8 +18,18 @@ COMMANDS = re.findall(r"^\$ (.+)$", GUIDE, re.MULTILINE)
 CONFIG = """\
 upstream: {upstream}
 rules:
-  - {{name: search, match: {{path: /search}}, key: [sort_params], ttl: 1h}}
+  - {{name: search, match: {{path: /search**}}, key: [sort_params], ttl: 1h}}
 """
+RECORDED = {
+    "log": {
+        "entries": [
+            {
+                "request": {"method": "GET", "url": "http://legacy:8000/search?q=c", "headers": []},
+                "response": {"status": 200},
+            }
+        ]
+    }
+}
 pytestmark = pytest.mark.real
 
 
@@ -80,6 +91,7 @@ async def shell(tmp_path):
         one = Shell(tmp_path, f"http://127.0.0.1:{upstream.port}")
         (tmp_path / "config.yaml").write_text(CONFIG.format(upstream=one.upstream))
         (tmp_path / "urls.txt").write_text(f"{one.url}/search?q=a\n{one.url}/search?q=b\n")
+        (tmp_path / "session.har").write_text(json.dumps(RECORDED).replace("http://legacy:8000", one.url))
         yield one
         one.stop()
 
@@ -96,14 +108,19 @@ async def test_every_command_of_the_guide(shell):
         printed[command] = await asyncio.to_thread(shell.type, command)
         if command.startswith("frontrunner run"):
             assert "fwd=" in await asyncio.to_thread(shell.get, "/search?q=Berlin")
+            if "--upstream" in command:  # what only the log knows of when it is warmed
+                assert "fwd=" in await asyncio.to_thread(shell.get, "/search/new")
         elif command.startswith("frontrunner purge"):
             status = await asyncio.to_thread(shell.get, "/search?q=Berlin")
             assert ("hit" in status) is ("--group" in command), (command, status)
         elif command.startswith("frontrunner bypass"):
             status = await asyncio.to_thread(shell.get, "/search?q=Berlin")
             assert ("bypass" in status) is command.endswith("on"), status
-        elif command.startswith("xargs"):
-            assert "hit" in await asyncio.to_thread(shell.get, "/search?q=a")
+        elif command.startswith("frontrunner warm"):
+            last = printed[command].splitlines()[-1]
+            assert re.fullmatch(r"asked [1-9].*, 0 not stored, 0 failed", last), (command, last)
+            warmed = "/search?q=c" if "har" in command else "/search/new" if "log" in command else "/search?q=a"
+            assert "hit" in await asyncio.to_thread(shell.get, warmed)
     told = "\n".join(printed.values())
     for words in ("/search", '"operations"', "fine, 1 rule", "sort_params", "answer from the store", '"seconds_saved"'):
         assert words in told
