@@ -81,7 +81,7 @@ class Frontrunner:
     def _around(self, send: Send) -> Send:
         async def told(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                await self._proxy.open()
+                await self._proxy.opened()
             elif message["type"].startswith("lifespan.shutdown"):
                 await self._proxy.close()
             await send(message)
@@ -128,7 +128,7 @@ class Proxy:
         turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
         self._spread = Spread(
             stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
-            stats=self._stats, run=run, name=name, failed=self._failed, hear=(turns.hear, *stores.hear),
+            stats=self._stats, clock=clock, run=run, name=name, failed=self._failed, hear=(turns.hear, *stores.hear), far=stores.far,
         )  # fmt: skip
         via = f"1.1 frontrunner-{run}".encode()
         host = address.authority if config.upstream.host == "upstream" else None
@@ -138,7 +138,7 @@ class Proxy:
         purge = Purge(rules, places, flights, clock)
         explain = Explain(rules, scopes, places, forms, clock)
         self._api = self._admin(rules, Acts(purge, self._bypass, explain, self.log.events.info))
-        self._opened = False
+        self._opening: asyncio.Task[None] | None = None
         self._looking: asyncio.TimerHandle | None = None
 
     def _road(self, rules: Sequence[Rule], places: Places, flights: Flights, turns: Turns, via: bytes) -> Edge:
@@ -161,8 +161,7 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "http":
-            if not self._opened:
-                await self.open()  # a server without lifespan
+            await self.opened()  # there are servers without lifespan
             refused = scope.get("extensions", {}).get(EXTENSION, {}).get("refused")
             route = None if refused else self._api.route_for(scope)
             await (self._edge(scope, receive, send) if route is None else route.handle(scope, receive, send))
@@ -173,15 +172,20 @@ class Proxy:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self.open()
+        await self.opened()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def open(self) -> None:
-        """Begin: from now on log lines are written in batches."""
-        self._opened = True
+    async def opened(self) -> None:
+        """Begin, if nobody has begun; what was purged before must be known before the first answer."""
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        if not self._opening.done():
+            await asyncio.shield(self._opening)
+
+    async def _open(self) -> None:
         self._later = asyncio.get_running_loop().call_later
         self.log.use_loop(self._later)
         self._look()
@@ -193,6 +197,7 @@ class Proxy:
         """End what still runs, close connections, write the last log lines."""
         if self._looking is not None:
             self._looking.cancel()
+        await self._spread.close()
         await self._tasks.close()
         await self._upstream.close()
         await self._store.close()
@@ -202,6 +207,7 @@ class Proxy:
         """Follow the bypass switch, again and again."""
         if self._bypass.look():
             self.log.events.info("bypass", on=self._bypass.on)
+            self._spread.note_bypass()
         self._looking = self._later(LOOK_EVERY_S, self._look)
 
     def turn_bypass(self) -> None:

@@ -35,6 +35,13 @@ class Bypass:
                 pass
         return self.on is not before
 
+    def since(self) -> float:
+        """Return when the file was made or touched, in wall-clock seconds; 0 where there is none."""
+        try:
+            return self._file.stat().st_mtime if self._file is not None else 0.0
+        except OSError:
+            return 0.0
+
     def turn(self, *, on: bool) -> bool:
         """Turn it on or off, here and for all who follow; tell whether it has changed."""
         self.tell(on)

@@ -25,7 +25,7 @@ Failed = Callable[[BaseException, str], None]
 class Stores:
     """The store that is asked; what beside entries is shared, and how other processes are reached, where that is so.
 
-    `open` proves that the shared store works; `warning` is why there is none.
+    `open` proves that the shared store works; `warning` is why there is none. `far`: other machines may share it.
     """
 
     store: Store
@@ -34,6 +34,7 @@ class Stores:
     hear: tuple[Callable[[bytes], None], ...] = ()
     open: Callable[[], Awaitable[None]] | None = None
     warning: str = ""
+    far: bool = False
 
     async def opened(self) -> str:
         """Open the shared store; return what is wrong with it, if anything is."""
@@ -63,7 +64,7 @@ def stores_of(config: Config, upstream: str, clock: Clock, failed: Failed) -> St
 
         redis = Redis(config.store.redis, clock, scope)
         tiers = Tiers(hot, redis, redis, clock, failed)
-        return Stores(tiers, redis, redis, (tiers.hear,))
+        return Stores(tiers, redis, redis, (tiers.hear,), far=True)
     if config.store.aiocache:
         from proxy.store.aiocache import Aiocache
         from proxy.store.bus import Bus

@@ -56,7 +56,7 @@ async def test_story(path, tmp_path):
     tree = {"upstream": "http://site.test", "store": {"disk": "off"}, "admin": {"token": "t"}, "log": {"to": str(log)}}
     tree |= story["config"]
     proxy = Proxy(from_mapping(tree, {}), upstream, clock=clock)
-    await proxy.open()
+    await proxy.opened()
     async with asyncio.timeout(10):
         for number, step in enumerate(story["steps"], 1):
             clock.advance(max(0, began + step.get("at", 0) - clock.wall()))

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from fakes import LineKeeper, until
+from fakes import FakeClock, LineKeeper, until
 from wires import Switchboard
 
 from proxy import spread as module
@@ -32,6 +32,8 @@ class Board:
         if self.fails:
             raise ConnectionError("gone")
         self.pinned[name] = note
+        if lasts_s < 1:
+            del self.pinned[name]
 
     async def notes(self, prefix: str) -> dict[str, bytes]:
         if self.fails:
@@ -48,13 +50,15 @@ class Board:
 class Process:
     """What one process has to tell."""
 
-    def __init__(self, board: Board | None, wires: Switchboard, name: str) -> None:
-        self.log, self.purges, self.bypass, self.stats = LineKeeper(), Purges(), Bypass(), Stats(0.0)
+    def __init__(
+        self, board: Board | None, wires: Switchboard, name: str, bypass: Bypass | None = None, *, far: bool = True
+    ) -> None:
+        self.log, self.purges, self.bypass, self.stats = LineKeeper(), Purges(), bypass or Bypass(), Stats(0.0)
         self.tasks, self.heard = Tasks(self.log.failed), []
         self.flights = Flights(self.tasks)
         self.spread = Spread(
             board, wires.wire(), self.tasks, purges=self.purges, flights=self.flights,
-            bypass=self.bypass, stats=self.stats, run="run", name=name, failed=self.log.failed, hear=(self.heard.append,),
+            bypass=self.bypass, stats=self.stats, clock=FakeClock(), run="run", name=name, failed=self.log.failed, hear=(self.heard.append,), far=far,
         )  # fmt: skip
 
     def count(self, seconds: float) -> None:
@@ -163,7 +167,7 @@ async def test_whoever_is_asked_tells_what_all_have_counted(two):
 
 
 async def test_what_was_counted_is_told_again_and_again(monkeypatch, two):
-    monkeypatch.setattr(module, "PIN_EVERY_S", 0.001)
+    monkeypatch.setattr(module, "KEEP_UP_EVERY_S", 0.001)
     board, wires, *_ = two
     third = Process(board, wires, "c")
     await third.spread.open()
@@ -190,3 +194,97 @@ async def test_alone_it_tells_nobody():
     await asyncio.sleep(0)
     assert alone.purges.left_of(KEPT) is None
     await alone.tasks.close()
+
+
+async def test_a_purge_that_the_board_could_not_keep_came_back_after_a_restart(monkeypatch, two):
+    monkeypatch.setattr(module, "KEEP_UP_EVERY_S", 0.001)
+    board, wires, *_ = two
+    third = Process(board, wires, "c")
+    await third.spread.open()
+    board.fails = True
+    third.purges.rules([b"search"], 20.0)
+    await until(lambda: third.log.failures)
+    board.fails = False
+    await until(lambda: any(name.startswith("purge r") for name in board.pinned))
+    await third.tasks.close()
+
+
+async def test_a_purge_just_before_the_end_came_back_after_a_restart(two):
+    board, wires, *_ = two
+    third = Process(board, wires, "c")
+    await third.spread.open()
+    third.purges.rules([b"search"], 20.0)
+    await third.spread.close()
+    await third.tasks.close()
+    assert any(name.startswith("purge r") for name in board.pinned)
+
+
+async def test_a_board_that_was_away_at_the_start_was_never_read(monkeypatch, two):
+    monkeypatch.setattr(module, "KEEP_UP_EVERY_S", 0.001)
+    board, wires, one, _ = two
+    one.purges.rules([b"search"], 20.0)
+    await until(lambda: board.pinned)
+    board.fails = True
+    late = Process(board, wires, "c")
+    await late.spread.open()
+    assert late.purges.left_of(KEPT) is KEPT
+    board.fails = False
+    await until(lambda: late.purges.left_of(KEPT) is None)
+    await late.tasks.close()
+
+
+async def test_each_unsafe_request_left_a_note_for_a_month(monkeypatch, two):
+    """Of many targets the longest untouched are told together: what is older than they is gone."""
+    monkeypatch.setattr(module, "MOST", 20)
+    monkeypatch.setattr(module, "_LEFT_OUT_AT_ONCE", 10)
+    board, wires, one, _ = two
+    for number in range(100):
+        one.purges.targets([b"%020d" % number], 100.0 + number)
+    await one.spread.close()
+    assert sum(name.startswith("purge t") for name in board.pinned) <= 30
+    late = Process(board, wires, "c")
+    await late.spread.open()
+    assert late.purges.left_of(replace(KEPT, stored_at=120.0), b"%020d" % 40) is None, "it was touched later"
+    assert late.purges.left_of(replace(KEPT, stored_at=120.0), b"another") is None, "nobody knows any more"
+    assert late.purges.left_of(replace(KEPT, stored_at=190.0), b"another") is not None
+    await late.tasks.close()
+
+
+@pytest.fixture
+def switch(tmp_path):
+    return tmp_path / "bypass"
+
+
+async def test_a_switch_that_was_made_by_hand_was_unmade_by_a_note_from_before(two, switch):
+    board, wires, *_ = two
+    board.pinned["bypass"] = b"0 10.0"
+    switch.touch()
+    late = Process(board, wires, "c", Bypass(switch))
+    await late.spread.open()
+    assert late.bypass.on
+    await until(lambda: board.pinned["bypass"].startswith(b"1"))
+    await late.tasks.close()
+
+
+async def test_a_switch_that_is_older_than_what_others_say_follows_them(two, switch):
+    board, wires, *_ = two
+    board.pinned["bypass"] = b"0 99999999999.0"
+    switch.touch()
+    late = Process(board, wires, "c", Bypass(switch))
+    await late.spread.open()
+    assert not late.bypass.on
+    assert not switch.exists()
+    await late.tasks.close()
+
+
+async def test_where_all_see_the_file_it_alone_is_the_switch(two, switch):
+    """Made or removed by hand while nobody runs, it means what it says."""
+    board, wires, *_ = two
+    board.pinned["bypass"] = b"1 99999999999.0"
+    late = Process(board, wires, "c", Bypass(switch), far=False)
+    await late.spread.open()
+    late.bypass.turn(on=True)
+    late.bypass.turn(on=False)
+    await late.spread.close()
+    assert (late.bypass.on, board.pinned["bypass"]) == (False, b"1 99999999999.0")
+    await late.tasks.close()

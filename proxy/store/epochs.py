@@ -14,6 +14,7 @@ ALL = b""
 PURGED = b"p"
 """What a message begins with that tells of a purge."""
 
+_FLOOR = b"f"
 _NEVER = float("-inf")
 _MOST_NAME_BYTES = 32
 
@@ -38,11 +39,25 @@ class Epochs:
             _, at = self._at.popitem(last=False)
             self._floor = max(self._floor, at)
 
+    def raise_floor(self, at: float) -> None:
+        """Invalidate all that was asked for before `at`, whatever its name."""
+        self._floor = max(self._floor, at)
+
     def last(self, names: Iterable[bytes]) -> float:
         """Return when the last of these names was invalidated; minus infinity for never."""
         if not self._at:
-            return _NEVER
+            return self._floor
         return max([self._at.get(_short(name), self._floor) for name in names], default=_NEVER)
+
+
+def at_of(message: bytes) -> float:
+    """Return the moment that a message of a purge tells."""
+    return float(message[len(PURGED) + 1 :].partition(b" ")[0])
+
+
+def floor(at: float) -> bytes:
+    """Return the message that all targets before a moment are purged."""
+    return PURGED + _FLOOR + b"%r " % at
 
 
 def _short(name: bytes) -> bytes:
@@ -92,8 +107,12 @@ class Purges:
 
     def hear(self, message: bytes) -> None:
         """Purge what another process tells."""
-        at, _, name = message[len(PURGED) + 1 :].partition(b" ")
-        self._begin(message[len(PURGED) : len(PURGED) + 1], name, float(at))
+        kind, name = message[len(PURGED) : len(PURGED) + 1], message.partition(b" ")[2]
+        if kind == _FLOOR:
+            self._any = True
+            self._targets.raise_floor(at_of(message))
+        else:
+            self._begin(kind, name, at_of(message))
 
     def took(self, rule: str, groups: Iterable[bytes], target: bytes, asked_at: float) -> bool:
         """Tell whether an answer that was asked for at `asked_at` is gone."""

@@ -65,6 +65,7 @@ _OTHERS = (
         until REAL NOT NULL) WITHOUT ROWID""",
     """CREATE TABLE notes (name TEXT PRIMARY KEY, note BLOB NOT NULL, since REAL NOT NULL, until REAL NOT NULL)
         WITHOUT ROWID""",
+    "CREATE INDEX ends ON notes (until)",
 )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 _LEASE = "SELECT owner, token FROM leases WHERE key = :key AND since <= :now + 1 AND until > :now"
 _NOTES = """SELECT name, note FROM notes
-    WHERE substr(name, 1, length(:prefix)) = :prefix AND since <= :now + 1 AND until > :now"""
+    WHERE name >= :prefix AND name < :prefix || char(1114111) AND since <= :now + 1 AND until > :now"""
 _SWEEP_EVERY = 64
 
 
