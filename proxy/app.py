@@ -17,6 +17,7 @@ from proxy.accelerate import Accelerate
 from proxy.admin.acts import Acts
 from proxy.admin.api import Api
 from proxy.admin.guard import Guard
+from proxy.admin.jobs import JobDesk
 from proxy.admin.token import load_or_make
 from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
 from proxy.bypass import LOOK_EVERY_S, Bypass
@@ -35,11 +36,13 @@ from proxy.engine_of import engine_of
 from proxy.errors import ConfigError, Finding, StartError
 from proxy.explain import Explain, Forms
 from proxy.fetch import Fetch
+from proxy.jobs import Jobs
 from proxy.log import Log, StandardLogging, writer_to
 from proxy.places import Places
 from proxy.purge import Purge
 from proxy.rules_of import rules_of
 from proxy.serve import Serve, Show
+from proxy.shelf import Shelf
 from proxy.spread import Spread
 from proxy.state_folder import kept_secret, state_folder
 from proxy.stats import Stats
@@ -146,9 +149,13 @@ class Proxy:
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
         accelerate = Accelerate(Fetch(self._upstream, places, flights, turns, timeouts, clock), places, flights, clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
+        shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
+        self._jobs = Jobs(
+            shelf, self._tasks, clock, config.admin.prefix, timeouts=timeouts, tell=self._tell, failed=self._failed
+        )  # fmt: skip
         serve = Serve(
-            rules, accelerate, consequences, self._upstream, self._bypass, clock, via=via, new_id=_new_ids(), tell=self._tell,
-            failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
+            rules, accelerate, consequences, self._upstream, self._bypass, self._jobs, clock, via=via, new_id=_new_ids(),
+            tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
         )  # fmt: skip
         return Edge(serve, clock, tuple(config.trusted_proxies))
 
@@ -156,7 +163,8 @@ class Proxy:
         admin, names = self.config.admin, tuple(rule.name for rule in rules)
         guard = Guard(self.token, admin.prefix, root=admin.root_paths)
         stats = self._spread.everybodys
-        return Api(stats, self._store, acts, self._clock, guard, names, admin.prefix, root=admin.root_paths)
+        jobs = JobDesk(self._jobs)
+        return Api(stats, self._store, acts, jobs, self._clock, guard, names, admin.prefix, root=admin.root_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -215,9 +223,9 @@ class Proxy:
         self._bypass.turn(on=not self._bypass.on)
         self.log.events.info("bypass", on=self._bypass.on)
 
-    def _tell(self, line: LogLine) -> None:
+    def _tell(self, line: LogLine, event: str = "request") -> None:
         self._stats.count(line)
-        self.log.request(line)
+        self.log.request(line, event)
 
     def _failed(self, error: BaseException, request_id: str) -> None:
         told = {"request_id": request_id} if request_id else {}

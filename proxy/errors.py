@@ -4,7 +4,8 @@ FrontrunnerError
 ├── ConfigError          a config file or option cannot be used; carries every finding
 ├── StartError           the process cannot start (port taken, upstream engine missing)
 ├── Fallback             not ours to accelerate: the original request goes upstream whole
-├── Refusal              we answer in the upstream's place (400 408 414 431 501 503 504 508)
+├── Refusal              we answer in the upstream's place (400 401 404 408 414 431 501 503 504 507 508)
+│   └── WaitOver         the client waits no longer; its answer is on its way to a job (504)
 ├── ClientGone           the client left before its answer was complete
 ├── SqliteError          the store's file is busy, full, broken or out of reach
 └── UpstreamError        the upstream gave no complete answer
@@ -67,6 +68,15 @@ class Refusal(FrontrunnerError):
         self.status = status
         self.reason = reason
         self.detail = detail
+
+
+class WaitOver(Refusal):
+    """Tell where the answer will be that the client does not wait for any longer, and in how many seconds."""
+
+    def __init__(self, reason: str, detail: str, job: str, retry_after_s: int) -> None:
+        super().__init__(504, reason, detail)
+        self.job = job
+        self.retry_after_s = retry_after_s
 
 
 class ClientGone(FrontrunnerError):

@@ -49,9 +49,9 @@ class Log:
         """Batch lines from now on: they are rendered and written FLUSH_AFTER_S after the first of them."""
         self._flush_later = lambda: (call_later(FLUSH_AFTER_S, self.flush), None)[1]
 
-    def request(self, line: LogLine) -> None:
-        """Log the one line of a client request, at its end."""
-        self._add("request", line.level, lambda: request_fields(line))
+    def request(self, line: LogLine, event: str = "request") -> None:
+        """Log the one line of a client request, or of its `job`, at its end."""
+        self._add(event, line.level, lambda: request_fields(line))
 
     def upstream_call(self, call: Call, request_id: str) -> None:
         """Log the one line of a call upstream, at its end."""

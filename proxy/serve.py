@@ -4,7 +4,7 @@ Read this first; then accelerate.py, the road of a request that may be answered 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from math import ceil
@@ -20,13 +20,16 @@ from proxy.core.http_date import render as http_date
 from proxy.core.key import normal_host
 from proxy.core.log_line import Call, LogLine
 from proxy.core.plan import directives_of, reason_to_pass, translated
+from proxy.core.prefer import wish_of
 from proxy.core.problem import problem
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, first_match
-from proxy.core.types import SAFE_METHODS, Outcome, Request, Response, Stream
-from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError
+from proxy.core.types import SAFE_METHODS, Outcome, Request, Response
+from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError, WaitOver
+from proxy.jobs import Jobs, Road
 from proxy.places import Asked
 from proxy.upstream.call import Upstream
+from proxy.whole_body import TooLong, with_whole_body
 
 ACCEPT_QUERY = b"accept-query"
 
@@ -74,6 +77,7 @@ class Serve:
         consequences: Consequences,
         upstream: Upstream,
         bypass: Bypass,
+        jobs: Jobs,
         clock: Clock,
         *,
         via: bytes,
@@ -87,6 +91,8 @@ class Serve:
         self._consequences = consequences
         self._upstream = upstream
         self._bypass = bypass
+        self._jobs = jobs
+        self._road = Road(self._accelerated, self._signed, self._told)
         self._clock = clock
         self._via = via
         self._new_id = new_id
@@ -159,7 +165,7 @@ class Serve:
     async def _routed(
         self, request: Request, client: Request, rule: Rule | None, host: bytes, line: LogLine, delivery: Delivery
     ) -> Response:
-        """Take the accelerated road if a rule allows it; from any point of it, passthrough is one step away."""
+        """Take the accelerated road if a rule allows it; else the request passes."""
         try:
             if self._bypass.on:
                 raise Fallback(Reason.BYPASS)
@@ -168,32 +174,49 @@ class Serve:
             directives = directives_of(request, rule.ignore_client)
             if reason := reason_to_pass(request, rule, directives):
                 raise Fallback(reason)
-            request = await _with_whole_body(request, rule)
-            as_sent = None if client.method == request.method else client
-            asked = Asked(request, rule, host, directives, line, as_sent)
-            response = await self._accelerate(asked, delivery.watch)
-            if request.method == "POST" and line.flight == "lead":
-                return await self._consequences(request, response, line, rule)
+            request = await with_whole_body(request, rule.max_key_body)
+        except TooLong as error:
+            return await self._pass(error.request, line, delivery.watch, Reason.KEY_BODY_SIZE, rule)
+        except Exception as error:  # noqa: BLE001
+            return await self._off_the_road(error, request, line, delivery.watch, rule)
+        as_sent = None if client.method == request.method else client
+        asked = Asked(request, rule, host, directives, line, as_sent)
+        # a HEAD is answered from the store or passes: nothing to come back for
+        wish = wish_of(request.header(b"prefer")) if request.method != "HEAD" else None
+        if wish is None:
+            return await self._accelerated(asked, delivery.watch)
+        return await self._jobs(wish, asked, self._road, delivery.watch)
+
+    async def _accelerated(self, asked: Asked, wait: Callable[[], None]) -> Response:
+        """Go down the accelerated road; from any point of it, passthrough is one step away."""
+        try:
+            response = await self._accelerate(asked, wait)
+            if asked.request.method == "POST" and asked.line.flight == "lead":
+                return await self._consequences(asked.request, response, asked.line, asked.rule)
             return response
-        except _TooLong as error:
-            return await self._pass(error.request, line, delivery, Reason.KEY_BODY_SIZE, rule)
-        except Fallback as fallback:
-            return await self._pass(request, line, delivery, fallback.reason, rule)
-        except (Refusal, UpstreamError, ClientGone):
-            raise
-        except Exception as error:  # noqa: BLE001  no fault of ours may cost a client its answer
-            self._failed(error, line.request_id)
-            line.error, line.error_source = Reason.INTERNAL, "proxy"
-            return await self._pass(request, line, delivery, Reason.INTERNAL, rule)
+        except Exception as error:  # noqa: BLE001
+            return await self._off_the_road(error, asked.request, asked.line, wait, asked.rule)
+
+    async def _off_the_road(
+        self, error: Exception, request: Request, line: LogLine, wait: Callable[[], None], rule: Rule | None
+    ) -> Response:
+        """Let a request pass for what it met on the road; raises that again where it is the answer."""
+        if isinstance(error, Refusal | UpstreamError | ClientGone):
+            raise error
+        if isinstance(error, Fallback):
+            return await self._pass(request, line, wait, error.reason, rule)
+        self._failed(error, line.request_id)  # no fault of ours may cost a client its answer
+        line.error, line.error_source = Reason.INTERNAL, "proxy"
+        return await self._pass(request, line, wait, Reason.INTERNAL, rule)
 
     async def _pass(
-        self, request: Request, line: LogLine, delivery: Delivery, reason: str, rule: Rule | None
+        self, request: Request, line: LogLine, wait: Callable[[], None], reason: str, rule: Rule | None
     ) -> Response:
         """Send the original request upstream whole and let its answer through."""
         line.outcome, line.reason = Outcome.PASSTHROUGH, reason
         line.flight = line.joined = None
         line.call = Call()
-        delivery.watch()
+        wait()
         response = await self._upstream.send(request, line.request_id, line.call)
         response = await self._consequences(request, response, line, rule)
         unnamed = rule is None and request.method not in SAFE_METHODS
@@ -219,24 +242,31 @@ class Serve:
 
     async def _explain(self, error: Exception, line: LogLine, delivery: Delivery) -> None:
         """Tell the client what went wrong, or cut the answer that had begun."""
+        told = self._told(error, line)
+        if delivery.started:
+            delivery.cut()
+            return
+        try:
+            await delivery.deliver(told, line)
+        except ClientGone:
+            pass  # nobody is left to tell
+
+    def _told(self, error: Exception, line: LogLine) -> Response:
+        """Return what tells a client of an error, which is noted in `line`."""
         if isinstance(error, Refusal | UpstreamError):
             source = "client" if isinstance(error, Refusal) else "upstream"
             status, reason, detail = error.status, Reason(error.reason), str(error)
         else:
             source, status, reason, detail = "proxy", 500, Reason.INTERNAL, "the proxy failed; its log has the error"
         _note(line, reason, source)
-        if delivery.started:
-            delivery.cut()
-            return
-        told = problem(status, reason, detail, line.request_id, self._retry_after_s(error, line))
-        dated = replace(told, headers=(*told.headers, (b"date", http_date(self._clock.wall()))))
-        try:
-            await delivery.deliver(dated, line)
-        except ClientGone:
-            pass  # nobody is left to tell
+        job = error.job if isinstance(error, WaitOver) else ""
+        told = problem(status, reason, detail, line.request_id, self._retry_after_s(error, line), job)
+        return replace(told, headers=(*told.headers, (b"date", http_date(self._clock.wall()))))
 
     def _retry_after_s(self, error: Exception, line: LogLine) -> int | None:
         """Return as long as the failed call took: an upstream that failed at once may be back as soon."""
+        if isinstance(error, WaitOver):
+            return error.retry_after_s
         if not isinstance(error, UpstreamError) or line.call is None:
             return None
         return max(1, ceil(line.call.duration_s(self._clock.timer())))
@@ -249,43 +279,3 @@ def _final(method: str) -> Response:
 
 def _note(line: LogLine, reason: str, source: str) -> None:
     line.outcome, line.error, line.error_source, line.reason = Outcome.ERROR, reason, source, reason
-
-
-class _TooLong(Exception):
-    def __init__(self, request: Request) -> None:
-        super().__init__()
-        self.request = request
-
-
-async def _with_whole_body(request: Request, rule: Rule) -> Request:
-    """Read a body that is part of the key; raises _TooLong with the request put together again."""
-    if isinstance(request.body, bytes):
-        return request
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.body:
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > rule.max_key_body:
-            raise _TooLong(replace(request, body=_Chained(b"".join(chunks), request.body)))
-    return replace(request, body=b"".join(chunks))
-
-
-class _Chained:
-    """A body of which the first part was already read."""
-
-    def __init__(self, first: bytes, rest: Stream) -> None:
-        self._first = first
-        self._rest = rest
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._first:
-            first, self._first = self._first, b""
-            return first
-        return await anext(aiter(self._rest))
-
-    async def aclose(self) -> None:
-        await self._rest.aclose()

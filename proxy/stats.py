@@ -8,6 +8,7 @@ import orjson
 
 from proxy.core.histogram import Histogram
 from proxy.core.log_line import LogLine
+from proxy.core.reasons import Reason
 from proxy.core.rules import UNMATCHED
 from proxy.core.types import Outcome
 
@@ -51,14 +52,16 @@ class Operation:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def count(self, line: LogLine) -> None:
-        """Count one finished request."""
+        """Count one finished request, or job."""
+        self.bytes_in += line.bytes_in
+        self.bytes_out += line.bytes_out
+        if line.reason == Reason.RESPOND_ASYNC:
+            return  # its job's own line tells how it ended, and how long that took
         timings = self.by_outcome.get(line.outcome)
         if timings is None:
             timings = self.by_outcome[line.outcome] = Histogram()
         timings.add(line.duration_s)
         self.overhead.add(line.overhead_s)
-        self.bytes_in += line.bytes_in
-        self.bytes_out += line.bytes_out
         if line.error_source:
             self.errors[line.error_source] += 1
         if line.upstream_calls:

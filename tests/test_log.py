@@ -105,6 +105,15 @@ def test_closing_writes_what_waits(log: Log, reader: Reader) -> None:
     assert [one["path"] for one in reader.lines] == ["/7"]
 
 
+def test_a_job_leaves_a_line_of_its_own(log: Log, reader: Reader) -> None:
+    log.request(line(7), "job")
+    log.request(line(8, error_source="upstream"), "job")
+    log.close()
+    assert [(one["event"], one["path"], one["level"]) for one in reader.lines] == [
+        ("job", "/7", "info"), ("job", "/8", "error"),
+    ]  # fmt: skip
+
+
 def test_an_event_is_written_at_once_behind_what_waits(log: Log, reader: Reader) -> None:
     """`ready` is what a supervisor waits for; order is kept all the same."""
     log.use_loop(Loop().call_later)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.log_line import Call, LogLine
+from proxy.core.reasons import Reason
 from proxy.core.rules import UNMATCHED
 from proxy.core.types import Outcome
 from proxy.stats import ERROR_SOURCES, Operation, Stats
@@ -53,6 +54,14 @@ def test_bytes_add_up():
 def test_our_own_time_is_counted_apart():
     r = counted(line(call=Call(began=1.0, ended=9.0))).operations["r"]
     assert (r.overhead.n, r.overhead.total) == (1, 2.0)
+
+
+def test_who_got_a_202_is_counted_when_its_job_ends():
+    """Else the quickest answers of all would be those that are not there yet."""
+    told = line(seconds=0.01, reason=Reason.RESPOND_ASYNC, bytes_in=1, bytes_out=2)
+    assert (counted(told).operations["r"].n, counted(told).operations["r"].overhead.n) == (0, 0)
+    r = counted(told, line(seconds=50.0, call=Call(sent=1, began=0.0, ended=50.0), bytes_out=20)).operations["r"]
+    assert (r.n, r.all().most, r.upstream_calls, r.bytes_in, r.bytes_out) == (1, 50.0, 1, 1, 22)
 
 
 CALLS = {

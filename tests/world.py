@@ -18,10 +18,12 @@ from proxy.edge import Edge
 from proxy.errors import Refusal
 from proxy.explain import Explain, Forms
 from proxy.fetch import Fetch
+from proxy.jobs import Jobs
 from proxy.places import Places
 from proxy.purge import Purge
 from proxy.serve import Serve, Show
-from proxy.store import Store
+from proxy.shelf import Shelf
+from proxy.store import Shared, Store
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
 from proxy.turns import Turns
@@ -51,6 +53,7 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     show: Show = field(default_factory=Show)
     turns: Turns | None = None
+    shared: Shared | None = None
 
     def __post_init__(self) -> None:
         """Build the road."""
@@ -68,10 +71,16 @@ class World:
         self.bypass = Bypass()
         self.purge = Purge(self.rules, places, self.flights, self.clock)
         self.explain = Explain(self.rules, scopes, places, forms, self.clock)
+        self.ended: list[LogLine] = []
+        self.shelf = Shelf(self.store, self.shared, self.clock, self.log.failed)
+        self.jobs = Jobs(
+            self.shelf, self.tasks, self.clock, "/_frontrunner", timeouts=self.timeouts, failed=self.log.failed,
+            tell=lambda line, _: self.ended.append(line),
+        )  # fmt: skip
         ids = itertools.count(1)
         self.serve = Serve(
-            self.rules, self.accelerate, consequences, self.upstream, self.bypass, self.clock, via=VIA, new_id=lambda: f"{next(ids):032x}",
-            tell=self.log.request, failed=self.log.failed, show=self.show,
+            self.rules, self.accelerate, consequences, self.upstream, self.bypass, self.jobs, self.clock, via=VIA,
+            new_id=lambda: f"{next(ids):032x}", tell=self.log.request, failed=self.log.failed, show=self.show,
         )  # fmt: skip
 
     async def ask(

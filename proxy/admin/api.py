@@ -23,9 +23,10 @@ Answer = Callable[[Request], Awaitable[Response]]
 _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p99_s": 0.99}
 READ = frozenset({"GET", "HEAD"})
 SENT = frozenset({"POST"})
+READ_OR_FORGOTTEN = READ | {"DELETE"}
 PATHS = (
     "livez", "readyz", "performance", "performance/{operation}", "cache/status", "cache/{type}/info", "metrics",
-    "cache/purge", "bypass", "explain",
+    "cache/purge", "bypass", "explain", "jobs/{id}",
 )  # fmt: skip
 """All that is served below the prefix."""
 AT_THE_ROOT = ("performance", "cache")
@@ -40,6 +41,7 @@ class Api:
         stats: Callable[[], Awaitable[Stats]],
         store: Store,
         acts: Acts,
+        jobs: Answer,
         clock: Clock,
         guard: Guard,
         rules: tuple[str, ...],
@@ -57,7 +59,7 @@ class Api:
         guarded = [self._checked(answer, READ) for answer in read]
         guarded += [self._checked(acts.purge, SENT), self._checked(acts.bypass, READ | SENT)]
         guarded += [self._checked(acts.explain, SENT)]
-        answers = dict(zip(PATHS, (self._livez, self._readyz, *guarded), strict=True))
+        answers = dict(zip(PATHS, (self._livez, self._readyz, *guarded, _for_its_maker(jobs)), strict=True))
         self._routes = [Route(f"{prefix}/{path}", answer) for path, answer in answers.items()]
         if root:
             self._routes += [Route(f"/{path}", answers[path]) for path in PATHS if path.startswith(AT_THE_ROOT)]
@@ -137,6 +139,13 @@ class Api:
     async def _metrics(self, request: Request) -> Response:
         body, media_type = exposition(await self._stats(), self._store, request.headers.get("accept", ""))
         return Response(body, media_type=media_type)
+
+
+def _for_its_maker(jobs: Answer) -> Answer:
+    async def answered(request: Request) -> Response:
+        return await _allowed(request, jobs, READ_OR_FORGOTTEN)
+
+    return answered
 
 
 async def _allowed(request: Request, answer: Answer, methods: frozenset[str]) -> Response:

@@ -61,7 +61,7 @@ class LogLine:
 
     `began`, `first_byte` and `joined` (a flight of somebody else's) are seconds of the timer; `call` is the upstream
     call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds;
-    `cache_status` is our member of that field.
+    `expected_s` is how long the fetch it needs takes by experience; `cache_status` is our member of that field.
     """
 
     request_id: str
@@ -92,6 +92,7 @@ class LogLine:
     first_byte: float | None = None
     joined: float | None = None
     cost: float | None = None
+    expected_s: float | None = None
     cache_status: bytes | None = field(default=None, repr=False)
     call: Call | None = field(default=None, repr=False)
 

@@ -4,12 +4,17 @@ import json
 from http import HTTPStatus
 
 from proxy.core.reasons import Reason
-from proxy.core.types import Response
+from proxy.core.types import Headers, Response
 
 
-def problem(status: int, reason: Reason, detail: str, request_id: str, retry_after_s: int | None = None) -> Response:
-    """Return the answer that tells a client what went wrong, why, and where it helps when to come back (seconds)."""
-    told = {
+def problem(
+    status: int, reason: Reason, detail: str, request_id: str, retry_after_s: int | None = None, job: str = ""
+) -> Response:
+    """Return the answer that tells a client what went wrong, why, and where it helps when to come back (seconds).
+
+    `job` is where the answer will be, if it is still on its way (RFC 8631: `status`).
+    """
+    told: dict[str, str | int] = {
         "type": f"urn:frontrunner:{reason}",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -19,11 +24,15 @@ def problem(status: int, reason: Reason, detail: str, request_id: str, retry_aft
     }
     if retry_after_s is not None:
         told["retry_after_s"] = retry_after_s
+    if job:
+        told["job"] = job
     body = json.dumps(told).encode()
-    headers = (
+    headers: Headers = (
         (b"content-type", b"application/problem+json"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
         (b"x-request-id", request_id.encode("ascii")),
     )
+    if job:
+        headers = (*headers, (b"link", b'<%b>; rel="status"' % job.encode()))
     return Response(status, headers, body)

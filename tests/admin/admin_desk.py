@@ -10,6 +10,7 @@ from world import World
 from proxy.admin.acts import Acts
 from proxy.admin.api import Api
 from proxy.admin.guard import Guard
+from proxy.admin.jobs import JobDesk
 from proxy.bypass import Bypass
 from proxy.core.log_line import Call, LogLine
 from proxy.core.types import Entry, Outcome
@@ -48,7 +49,15 @@ class Desk:
         self.audited: list[dict[str, Any]] = []
         acts = Acts(self.world.purge, bypass or self.world.bypass, self.world.explain, self._audit)
         self.api = Api(
-            self._counted, self.store, acts, self.clock, Guard(TOKEN, PREFIX), rules or ("query",), PREFIX, root=root
+            self._counted,
+            self.store,
+            acts,
+            JobDesk(self.world.jobs),
+            self.clock,
+            Guard(TOKEN, PREFIX),
+            rules or ("query",),
+            PREFIX,
+            root=root,
         )
 
     async def _counted(self) -> Stats:

@@ -116,7 +116,19 @@ async def test_a_proxy_that_answers_lives_and_is_ready() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "/performances", "/performance/a/b", "/cache", "/cache/a/b/info", "/jobs/1", "/livez/", "x/performance"],
+    [
+        "",
+        "/",
+        "/performances",
+        "/performance/a/b",
+        "/cache",
+        "/cache/a/b/info",
+        "/jobs",
+        "/jobs/",
+        "/jobs/1/2",
+        "/livez/",
+        "x/performance",
+    ],
 )
 async def test_what_is_not_registered_is_the_upstreams(path: str) -> None:
     assert await Desk().ask(PREFIX + path) is None
@@ -138,6 +150,7 @@ async def test_root_paths(root: bool) -> None:
         assert await desk.ask(path) is None
 
 
+JOB = "jobs/{id}"
 SENT: dict[str, Any] = {"cache/purge": {"all": True}, "bypass": {"on": False}, "explain": {"url": "/kept/a"}}
 
 
@@ -145,7 +158,11 @@ async def test_every_path_of_the_list_is_served() -> None:
     """The list is what the guide shows; what does something is sent to."""
     for path in PATHS:
         desk = Desk()
-        if path in SENT:
+        if path == JOB:
+            said = await desk.ask(f"{PREFIX}/jobs/1")
+            assert said is not None
+            assert (said.status, said.json()["reason"]) == (404, "unknown_name")
+        elif path in SENT:
             assert (await desk.send(path, SENT[path])).status == 200
         else:
             said = await desk.ask(f"{PREFIX}/{path}".replace("{operation}", "query").replace("{type}", "query"))
@@ -153,7 +170,7 @@ async def test_every_path_of_the_list_is_served() -> None:
             assert said.status == 200
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path not in {"livez", "readyz"}])
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in {"livez", "readyz", JOB}])
 async def test_who_may_and_how(path: str) -> None:
     """Who has no token is told that first; another method than the path's is refused, and does nothing."""
     place = f"{PREFIX}/{path}".replace("{operation}", "query").replace("{type}", "query")

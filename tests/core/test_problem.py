@@ -42,3 +42,10 @@ def test_a_detail_may_hold_anything(detail):
     response = problem(400, Reason.BAD_REQUEST, detail, ID)
     assert response.body.isascii()
     assert json.loads(response.body)["detail"] == detail
+
+
+def test_where_the_answer_will_be():
+    response = problem(504, Reason.WAIT_OVER, "", ID, 3, "/_frontrunner/jobs/1")
+    assert json.loads(response.body)["job"] == "/_frontrunner/jobs/1"
+    assert response.headers[-1] == (b"link", b'</_frontrunner/jobs/1>; rel="status"')
+    assert "job" not in json.loads(problem(504, Reason.UPSTREAM_TIMEOUT, "", ID, 3).body)
