@@ -60,13 +60,14 @@ class Fallback(FrontrunnerError):
 
 
 class Refusal(FrontrunnerError):
-    """Answer with `status` and a problem+json instead of asking the upstream."""
+    """Answer with `status` and a problem+json instead of asking the upstream; `retry_after_s`: when to come again."""
 
-    def __init__(self, status: int, reason: str, detail: str) -> None:
+    def __init__(self, status: int, reason: str, detail: str, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.reason = reason
         self.detail = detail
+        self.retry_after_s = retry_after_s
 
 
 class ClientGone(FrontrunnerError):
@@ -82,6 +83,8 @@ class UpstreamError(FrontrunnerError):
 
     status = 502
     reason = "upstream_error"
+    retry_after_s: float | None = None
+    """When to come again, where that is known."""
 
 
 class UpstreamRefused(UpstreamError):

@@ -53,6 +53,8 @@ class Reason(StrEnum):
     CLIENT_GONE = "client_gone"
     LEADER_TIMEOUT = "leader_timeout"
     TOO_MANY = "too_many"
+    QUEUE_FULL = "queue_full"
+    QUEUE_TIMEOUT = "queue_timeout"
     UPSTREAM_ERROR = "upstream_error"
     UPSTREAM_REFUSED = "upstream_refused"
     UPSTREAM_RESET = "upstream_reset"
