@@ -12,6 +12,7 @@ FrontrunnerError
     ├── UpstreamReset    the connection ended before a response head (502)
     ├── UpstreamInvalid  what came back is not HTTP (502)
     ├── UpstreamTimeout  connect, first byte or idle time is over (504)
+    ├── UpstreamBusy     no slot for one more call, now or in time (503)
     └── UpstreamCut      the body ended early: after the head nothing can be mended
 """
 
@@ -60,14 +61,13 @@ class Fallback(FrontrunnerError):
 
 
 class Refusal(FrontrunnerError):
-    """Answer with `status` and a problem+json instead of asking the upstream; `retry_after_s`: when to come again."""
+    """Answer with `status` and a problem+json instead of asking the upstream."""
 
-    def __init__(self, status: int, reason: str, detail: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, status: int, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.status = status
         self.reason = reason
         self.detail = detail
-        self.retry_after_s = retry_after_s
 
 
 class ClientGone(FrontrunnerError):
@@ -84,7 +84,7 @@ class UpstreamError(FrontrunnerError):
     status = 502
     reason = "upstream_error"
     retry_after_s: float | None = None
-    """When to come again, where that is known."""
+    """Seconds after which to come again, where that is known."""
 
 
 class UpstreamRefused(UpstreamError):
@@ -110,6 +110,18 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     reason = "upstream_timeout"
+
+
+class UpstreamBusy(UpstreamError):
+    """As many calls are in flight as may, and too many wait already, or it would take too long."""
+
+    status = 503
+    reason = "queue_timeout"
+
+    def __init__(self, detail: str, reason: str = reason, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
 
 
 class UpstreamCut(UpstreamError):

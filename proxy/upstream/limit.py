@@ -14,7 +14,7 @@ from proxy.core.aimd import Aimd, Sign
 from proxy.core.fair_queue import Client, FairQueue, Priority, Ticket
 from proxy.core.pace import Pace
 from proxy.core.reasons import Reason
-from proxy.errors import Refusal, UpstreamError
+from proxy.errors import UpstreamBusy, UpstreamError
 from proxy.upstream.gate import Gate, Turned, Way
 from proxy.upstream.neighbours import Neighbours, News
 from proxy.upstream.slot import LimitStatus, Slot
@@ -83,8 +83,8 @@ class Limit:
     ) -> Slot:
         """Wait for a slot, at most `most_wait_s`.
 
-        Raises Refusal (503, queue_full or queue_timeout, with the seconds after which to come again), and the
-        upstream's last error while it is down.
+        Raises UpstreamBusy (queue_full or queue_timeout), and the upstream's last error while it is down; both with the
+        seconds after which to come again.
         """
         now = self._clock.timer()
         is_probe = self._pass(now)
@@ -138,12 +138,12 @@ class Limit:
     def _enqueue(self, ticket: Ticket[_Waiter], most_wait_s: float | None, now: float) -> None:
         left_out = self._queue.offer(ticket)
         if left_out is ticket:
-            raise self._refusal(Reason.QUEUE_FULL, most_wait_s)
+            raise self._busy(Reason.QUEUE_FULL, most_wait_s)
         if left_out is not None:
-            _fail(left_out.item, self._refusal(Reason.QUEUE_FULL, None))
+            _fail(left_out.item, self._busy(Reason.QUEUE_FULL, None))
         if most_wait_s is not None:
             if self._is_hopeless(ticket, most_wait_s, now):
-                raise self._refusal(Reason.QUEUE_TIMEOUT, most_wait_s)
+                raise self._busy(Reason.QUEUE_TIMEOUT, most_wait_s)
             loop = asyncio.get_running_loop()
             ticket.item.timer = loop.call_later(most_wait_s, self._too_long, ticket, most_wait_s)
         self._pump()
@@ -162,16 +162,16 @@ class Limit:
     def _room(self) -> int:
         return 1 if self._aimd is None else self._aimd.room
 
-    def _refusal(self, reason: Reason, most_wait_s: float | None) -> Refusal:
+    def _busy(self, reason: Reason, most_wait_s: float | None) -> UpstreamBusy:
         """Return what one is told who gets no slot: to come again when a newcomer would get one."""
         expected = self._pace.wait_s(len(self._queue), self._room)
         after = expected if expected is not None else most_wait_s or 1.0
         detail = "too many wait for the upstream" if reason is Reason.QUEUE_FULL else "no slot at the upstream in time"
-        return Refusal(503, reason, detail, max(1.0, after))
+        return UpstreamBusy(detail, reason, max(1.0, after))
 
     def _too_long(self, ticket: Ticket[_Waiter], most_wait_s: float) -> None:
         if self._queue.leave(ticket):
-            _fail(ticket.item, self._refusal(Reason.QUEUE_TIMEOUT, most_wait_s))
+            _fail(ticket.item, self._busy(Reason.QUEUE_TIMEOUT, most_wait_s))
 
     def _gave_up(self, ticket: Ticket[_Waiter]) -> None:
         """Leave no trace of one who waits no longer, even if the slot was granted in the same moment."""
@@ -304,6 +304,6 @@ class Limit:
         self._slots.close()
 
 
-def _fail(waiter: _Waiter, error: Refusal | UpstreamError) -> None:
+def _fail(waiter: _Waiter, error: UpstreamError) -> None:
     if not waiter.granted.done():
         waiter.granted.set_exception(error)

@@ -18,7 +18,9 @@ def test_what_is_told_is_heard(news, number):
     assert two.hear(told[0], 0.0) == Heard(news, number)
 
 
-@pytest.mark.parametrize("message", [b"", b"lplace", b"pc all", b"s", b"sx a 1", b"sw a many", b"sw a 1 2", b"sw \xff 1"])
+@pytest.mark.parametrize(
+    "message", [b"", b"lplace", b"pc all", b"s", b"sx a 1", b"sw a many", b"sw a 1 2", b"sw \xff 1"]
+)
 def test_what_others_say_on_the_same_wire_is_not_heard(message):
     assert pair()[1].hear(message, 0.0) is None
 
