@@ -55,9 +55,10 @@ class _Line(Generic[Item]):
 class _Turns(Generic[Item]):
     """Those of one priority. A round holds the clients who have a turn in it; a newcomer's first is in the next one."""
 
-    __slots__ = ("_lines", "_round", "_rounds", "tickets")
+    __slots__ = ("_lines", "_round", "_rounds", "clients", "tickets")
 
     def __init__(self) -> None:
+        self.clients = 0
         self.tickets: OrderedDict[Ticket[Item], None] = OrderedDict()
         self._lines: dict[Client, _Line[Item]] = {}
         self._rounds: dict[int, OrderedDict[Client, None]] = {}
@@ -68,6 +69,7 @@ class _Turns(Generic[Item]):
         if line is None:
             line = self._lines[ticket.client] = _Line(self._round)
             self._stand(ticket.client, line, 1)
+        self.clients += not line.tickets
         line.tickets[ticket] = None
         self.tickets[ticket] = None
 
@@ -83,7 +85,7 @@ class _Turns(Generic[Item]):
         ticket, _ = line.tickets.popitem(last=False)
         line.owes = True
         self._stand(client, line, ticket.charge)
-        self._gone(ticket)
+        self._gone(ticket, line)
         return ticket
 
     def _turn(self) -> tuple[Client, _Line[Item]]:
@@ -99,10 +101,11 @@ class _Turns(Generic[Item]):
         if not line.tickets and not line.owes:
             del self._lines[ticket.client]
             del self._rounds[line.due][ticket.client]
-        self._gone(ticket)
+        self._gone(ticket, line)
 
-    def _gone(self, ticket: Ticket[Item]) -> None:
+    def _gone(self, ticket: Ticket[Item], line: _Line[Item]) -> None:
         del self.tickets[ticket]
+        self.clients -= not line.tickets
         if not self.tickets:  # nobody was kept waiting by anybody
             self._lines.clear()
             self._rounds.clear()
@@ -135,6 +138,10 @@ class FairQueue(Generic[Item]):
     def waiting(self, priority: Priority) -> int:
         """Return how many of one priority wait."""
         return len(self._classes[priority].tickets)
+
+    def clients(self, priority: Priority) -> int:
+        """Return how many clients of one priority wait, each with one or more."""
+        return self._classes[priority].clients
 
     @property
     def first(self) -> Priority | None:

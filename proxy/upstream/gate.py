@@ -42,7 +42,7 @@ class Gate:
     def __init__(self) -> None:
         self.is_shut = False
         self._failures = 0
-        self._last_began = self._last_ended = self._opened_at = float("-inf")
+        self._last_began = self._last_ended = self._opened_at = self._shut_at = float("-inf")
         self._longest_s = 0.0
         self._pause_s = _FIRST_PAUSE_S
         self._until = 0.0
@@ -61,7 +61,8 @@ class Gate:
 
     def probe_begins(self, now: float) -> None:
         """Note that the probe has waited for its slot, and goes upstream."""
-        self._probe_began = now
+        if self.is_shut:
+            self._probe_began = now
 
     def outlived(self, now: float) -> bool:
         """Open the gate where a probe lasts much longer than failures took; tell whether it did.
@@ -79,13 +80,14 @@ class Gate:
     ) -> Turned | None:
         """Learn from a call that ended; return what that made of the gate."""
         if self.is_shut:
-            return self._tried(sign, began, now, error) if probe else None
+            is_of_now = probe and began > self._shut_at
+            return self._tried(sign, began, now, error) if is_of_now else None
         if sign in _UP:
             self._failures, self._longest_s = 0, 0.0
         elif sign in _DOWN and began > self._opened_at:
             self._failed(began, now, error)
             if self._failures >= _ENOUGH:
-                self.is_shut, self._until = True, now + self._pause_s
+                self.is_shut, self._shut_at, self._until = True, now, now + self._pause_s
                 return Turned.SHUT
         return None
 

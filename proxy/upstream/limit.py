@@ -42,7 +42,7 @@ class _Waiter:
 class Limit:
     """Gives slots; with `ceiling` None clients' calls are not limited, and others run one at a time.
 
-    `neighbours` are the other processes that take from the same slots.
+    `neighbours` are the other processes, where they take from the same slots.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Limit:
         self._queue: FairQueue[_Waiter] = FairQueue(most_waiting)
         self._background = 0
         self._told_limit = float(ceiling or 0)
-        self._yields = self._looks = False
+        self._yields = self._looks = self._closed = False
         self._timers: set[asyncio.TimerHandle] = set()
 
     @asynccontextmanager
@@ -107,6 +107,8 @@ class Limit:
 
     def _pass(self, now: float) -> bool:
         """Pass the gate; tell whether as its probe. Raises the upstream's last error where it is shut."""
+        if self._closed:
+            raise _closing()
         way = self._gate.way(now)
         if way is Way.SHUT:
             if not self._gate.outlived(now):
@@ -182,7 +184,7 @@ class Limit:
             granted.result().release()
         elif waiter.is_probe:
             now = self._clock.timer()
-            self._gate.ended(Sign.NOTHING, now, now, probe=True)
+            self._gate.ended(Sign.NOTHING, waiter.since, now, probe=True)
         self._pump()
 
     def _pump(self) -> None:
@@ -201,12 +203,12 @@ class Limit:
             slot = self._slot(token, first, now, now - waiter.since, is_probe=waiter.is_probe)
             waiter.granted.set_result(slot)
         if self._neighbours is not None:
-            self._neighbours.tell_waiting(self._queue.waiting(Priority.CLIENT))
+            self._neighbours.tell_waiting(self._queue.clients(Priority.CLIENT))
 
     def _released(self, slot: Slot, sign: Sign, error: UpstreamError | None) -> None:
         now = self._clock.timer()
         self._learn(slot, sign, error, now)
-        if slot.until > now:
+        if slot.until > now and not self._closed:
             self._later(slot.until - now, self._give_back, slot)
         else:
             self._give_back(slot)
@@ -243,7 +245,7 @@ class Limit:
         neighbours = self._neighbours
         if neighbours is not None and neighbours.waiting(now := self._clock.timer()):
             neighbours.tell(News.FREE)
-            if not self._yields and neighbours.are_due(self._queue.waiting(Priority.CLIENT), now):
+            if not self._yields and neighbours.are_due(self._queue.clients(Priority.CLIENT), now):
                 self._yields = True
                 self._later(_HAND_OVER_S, self._yielded)
         self._pump()
@@ -275,7 +277,7 @@ class Limit:
         self._looks = False
         self._pump()
         if self._neighbours is not None:
-            self._neighbours.tell_waiting(self._queue.waiting(Priority.CLIENT), again=True)
+            self._neighbours.tell_waiting(self._queue.clients(Priority.CLIENT), again=True)
         self._look_later()
 
     def _later(self, delay_s: float, act: Callable[..., None], *args: object) -> None:
@@ -295,13 +297,18 @@ class Limit:
         )
 
     def close(self) -> None:
-        """Turn away who still waits, and free all slots."""
+        """Turn away who still waits and who comes, and free all slots."""
+        self._closed = True
         while self._queue:
-            _fail(self._queue.next().item, UpstreamError("the proxy is closing"))
+            _fail(self._queue.next().item, _closing())
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
         self._slots.close()
+
+
+def _closing() -> UpstreamError:
+    return UpstreamError("the proxy is closing")
 
 
 def _fail(waiter: _Waiter, error: UpstreamError) -> None:

@@ -18,11 +18,6 @@ _TAKEN = {errno.EAGAIN, errno.EACCES}
 class Slots(Protocol):
     """Counts who is in flight; neither waits nor raises."""
 
-    @property
-    def shared(self) -> bool:
-        """Tell whether other processes take from the same slots."""
-        ...
-
     def take(self, limit: int) -> int | None:
         """Return the token of a slot where fewer than `limit` are taken."""
         ...
@@ -42,8 +37,6 @@ class Slots(Protocol):
 
 class OwnSlots:
     """The slots of this process alone."""
-
-    shared = False
 
     def __init__(self) -> None:
         self._taken: set[int] = set()
@@ -82,8 +75,6 @@ class SharedSlots:
     such locks.
     """
 
-    shared = True
-
     def __init__(self, folder: Path, name: str, most: int) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         seen = folder.stat()
@@ -101,7 +92,7 @@ class SharedSlots:
 
     def take(self, limit: int) -> int | None:
         """Return the token of a slot where fewer than `limit` are taken."""
-        limit = min(limit, self._most)
+        limit = min(limit, self._most) if self._fd >= 0 else 0
         if len(self._mine) + self._others(0, self._most) >= limit:
             return None
         for number in range(limit):
@@ -135,7 +126,7 @@ class SharedSlots:
         The kernel names any one lock that is in the way: what lies beside it is asked for again.
         """
         taken = 0
-        spans = [(first, end)]
+        spans = [(first, end)] if self._fd >= 0 else []
         while spans:
             low, high = spans.pop()
             asked = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, low, high - low))
@@ -148,7 +139,7 @@ class SharedSlots:
         return taken
 
     def close(self) -> None:
-        """Free all that this object took."""
+        """Free all that this object took; it gives no more."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -161,6 +161,9 @@ def test_everybody_is_served_once_and_places_are_true(steps):
         assert [queue.waiting(one) for one in Priority] == [
             sum(ticket.priority is one for ticket in waiting) for one in Priority
         ]
+        assert [queue.clients(one) for one in Priority] == [
+            len({ticket.client for ticket in waiting if ticket.priority is one}) for one in Priority
+        ]
     places = {ticket: queue.ahead(ticket) for ticket in waiting}
     for place in range(len(waiting)):
         assert places[queue.next()] == place

@@ -92,6 +92,27 @@ def test_what_was_under_way_when_it_shut_says_nothing(sign):
     assert gate.way(101.0) is Way.PROBE
 
 
+def test_a_probe_of_an_earlier_outage_decides_nothing_in_this_one():
+    gate = shut()
+    assert gate.way(102.0) is Way.PROBE
+    gate.probe_begins(102.0)
+    gate.open(103.0)  # another process saw it answer
+    for second in range(5):
+        gate.ended(Sign.REFUSED, 110.0 + second, 110.5 + second, ERROR)
+    assert gate.ended(Sign.FINE, 102.0, 115.0, probe=True) is None
+    assert gate.is_shut
+
+
+def test_a_probe_that_waited_until_the_gate_was_open_is_a_call_like_any_other():
+    gate = shut()
+    assert gate.way(102.0) is Way.PROBE
+    gate.open(103.0)
+    gate.probe_begins(104.0)
+    for second in range(5):
+        gate.ended(Sign.REFUSED, 110.0 + second, 110.5 + second, ERROR)
+    assert not gate.outlived(500.0)
+
+
 def test_what_began_before_it_opened_does_not_shut_it_again():
     gate = shut()
     gate.open(200.0)

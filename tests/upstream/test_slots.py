@@ -110,13 +110,19 @@ def test_closing_frees_all_and_a_second_time_does_nothing(slots):
     slots.take(3)
     slots.close()
     slots.close()
-    if not slots.shared:
-        assert slots.in_use() == 0
+    assert slots.in_use() == 0
 
 
 def test_a_process_has_as_many_as_it_likes():
     slots = OwnSlots()
     assert len({slots.take(UNLIMITED) for _ in range(1000)}) == 1000
+
+
+def test_once_closed_those_of_a_machine_are_not_given_any_more(shared):
+    token = shared.take(3)
+    shared.close()
+    assert shared.take(3) is None
+    shared.give_back(token)
 
 
 def test_those_of_a_machine_have_a_most_whatever_the_limit(shared):
