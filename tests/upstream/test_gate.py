@@ -143,6 +143,17 @@ def test_where_failures_took_minutes_a_probe_may_take_minutes():
     assert gate.outlived(561.0)
 
 
+def test_how_long_failures_took_before_the_last_answer_does_not_count():
+    gate = Gate()
+    gate.ended(Sign.SLOW, 0.0, 180.0, ERROR)
+    gate.ended(Sign.FINE, 180.0, 181.0)
+    for second in range(5):
+        gate.ended(Sign.REFUSED, 190.0 + second, 190.1 + second, ERROR)
+    assert gate.way(200.0) is Way.PROBE
+    gate.probe_begins(200.0)
+    assert gate.outlived(202.0)
+
+
 def test_who_is_not_let_through_is_told_the_last_failure_and_when_to_come_again():
     gate = shut()
     first, second = gate.refusal(100.0), gate.refusal(100.0)

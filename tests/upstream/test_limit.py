@@ -387,7 +387,7 @@ async def test_a_probe_that_leaves_while_it_waits_lets_another_try():
 
 @virtually
 async def test_a_probe_that_is_answered_slowly_is_no_sign_of_being_down():
-    limit = limit_of(8)
+    limit = limit_of(16)
     await shut(limit)
     await asyncio.sleep(1)
     probe = await limit.acquire("a", CLIENT)

@@ -126,6 +126,51 @@ async def test_a_refresh_takes_nothing_that_a_client_of_another_process_waits_fo
 
 
 @virtually
+async def test_a_refresh_that_comes_to_a_third_process_is_not_quicker_than_a_client_that_waits(tmp_path):
+    with machine_of(tmp_path, 3, 1) as machine:
+        one, two, three = machine.limits
+        slot = await one.acquire("a", CLIENT)
+        client = asks(two)
+        await asyncio.sleep(0.1)
+        slot.release(Sign.FINE)
+        refresh = asks(three, "key", REFRESH)
+        await asyncio.sleep(0.1)
+        assert (client.done(), refresh.done()) == (True, False)
+        client.result().release(Sign.FINE)
+        await asyncio.sleep(1)
+        assert refresh.done()
+
+
+@virtually
+async def test_that_nobody_waits_any_more_is_told_at_once(tmp_path):
+    with machine_of(tmp_path, 2, 1) as machine:
+        one, two = machine.limits
+        slot = await one.acquire("a", CLIENT)
+        client = asks(two)
+        await asyncio.sleep(0.1)
+        client.cancel()
+        await asyncio.sleep(0.01)
+        slot.release(Sign.FINE)
+        refresh = asks(one, "key", REFRESH)
+        await asyncio.sleep(0.01)
+        assert refresh.done()
+
+
+@virtually
+async def test_who_comes_when_a_slot_was_freed_without_a_word_does_not_pass_who_waits(tmp_path):
+    with machine_of(tmp_path, 2, 1) as machine:
+        one, two = machine.limits
+        machine.words_are_lost = True
+        slot = await one.acquire("a", CLIENT)
+        waits = asks(two, "b")
+        await asyncio.sleep(0.1)
+        slot.release(Sign.FINE)
+        comes = asks(two, "c")
+        await asyncio.sleep(0.01)
+        assert (waits.done(), comes.done()) == (True, False)
+
+
+@virtually
 async def test_who_saw_it_come_back_tells_all(tmp_path):
     with machine_of(tmp_path, 2, 4) as machine:
         for limit in machine.limits:
