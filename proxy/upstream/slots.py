@@ -16,7 +16,7 @@ _TAKEN = {errno.EAGAIN, errno.EACCES}
 
 
 class Slots(Protocol):
-    """Counts who is in flight; neither waits nor raises."""
+    """Counts who is in flight; never waits. Raises OSError where the kernel is out of locks."""
 
     def take(self, limit: int) -> int | None:
         """Return the token of a slot where fewer than `limit` are taken."""

@@ -1,5 +1,6 @@
 """Slots: one contract for those of a process and those of a machine; the kernel frees those of a killed process."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -225,6 +226,27 @@ def test_a_file_system_without_such_locks_is_told_at_once(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="no such lock"):
         SharedSlots(tmp_path, "upstream", 1)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_one_that_another_took_in_the_same_moment_is_not_given(shared, tmp_path, monkeypatch):
+    other = SharedSlots(tmp_path / "slots", "upstream", 8)
+    assert [other.take(2), other.take(2)] == [0, 1]
+    monkeypatch.setattr(shared, "_others", lambda *_: 0)  # it looked before the other took them
+    assert shared.take(2) is None
+    assert shared.take(3) == 2
+    other.close()
+
+
+def test_a_lock_that_fails_for_another_reason_is_an_error(shared, monkeypatch):
+    def fails(*_):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(shared, "_others", lambda *_: 0)
+    monkeypatch.setattr(module.fcntl, "fcntl", fails)
+    with pytest.raises(OSError, match="no locks"):
+        shared.take(1)
+    monkeypatch.undo()
+    assert shared.in_use() == 0
 
 
 def test_taking_is_cheap(shared, tmp_path):
