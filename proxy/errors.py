@@ -13,6 +13,7 @@ FrontrunnerError
     ├── UpstreamReset    the connection ended before a response head (502)
     ├── UpstreamInvalid  what came back is not HTTP (502)
     ├── UpstreamTimeout  connect, first byte or idle time is over (504)
+    ├── UpstreamBusy     no slot for one more call, now or in time (503)
     └── UpstreamCut      the body ended early: after the head nothing can be mended
 """
 
@@ -92,6 +93,8 @@ class UpstreamError(FrontrunnerError):
 
     status = 502
     reason = "upstream_error"
+    retry_after_s: float | None = None
+    """Seconds after which to come again, where that is known."""
 
 
 class UpstreamRefused(UpstreamError):
@@ -117,6 +120,18 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     reason = "upstream_timeout"
+
+
+class UpstreamBusy(UpstreamError):
+    """As many calls are in flight as may, and too many wait already, or it would take too long."""
+
+    status = 503
+    reason = "queue_timeout"
+
+    def __init__(self, detail: str, reason: str = reason, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
 
 
 class UpstreamCut(UpstreamError):

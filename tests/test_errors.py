@@ -37,6 +37,7 @@ UPSTREAM = {
     "UpstreamReset": (502, "upstream_reset"),
     "UpstreamInvalid": (502, "upstream_invalid"),
     "UpstreamTimeout": (504, "upstream_timeout"),
+    "UpstreamBusy": (503, "queue_timeout"),
     "UpstreamCut": (502, "upstream_cut"),
 }
 
@@ -50,6 +51,13 @@ def test_what_a_client_is_told_of_an_upstream(name):
 
 def test_every_upstream_error_is_in_that_table():
     assert set(UPSTREAM) == {one.__name__ for one in CLASSES if issubclass(one, UpstreamError)}
+
+
+def test_a_busy_upstream_says_when_to_come_again():
+    busy = errors.UpstreamBusy("too many", Reason.QUEUE_FULL, 12.5)
+    assert (busy.status, busy.reason, busy.retry_after_s, str(busy)) == (503, "queue_full", 12.5, "too many")
+    assert errors.UpstreamBusy("too many").retry_after_s is None
+    assert UpstreamError("why").retry_after_s is None
 
 
 def test_a_fallback_carries_its_reason():

@@ -55,6 +55,8 @@ class Reason(StrEnum):
     TOO_MANY = "too_many"
     RESPOND_ASYNC = "respond_async"
     WAIT_OVER = "wait_over"
+    QUEUE_FULL = "queue_full"
+    QUEUE_TIMEOUT = "queue_timeout"
     UPSTREAM_ERROR = "upstream_error"
     UPSTREAM_REFUSED = "upstream_refused"
     UPSTREAM_RESET = "upstream_reset"

@@ -1,0 +1,316 @@
+"""How many calls are in flight upstream at once, and who waits for the next slot.
+
+The slots are shared by all processes of the machine; how many of them may be used is learnt from how calls end. Clients
+go first and take turns; refresh, warm and shadow take what is spare. Who would wait too long is told so at once. An
+upstream that is down is left alone but for one probe.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from proxy.clock import Clock
+from proxy.core.aimd import Aimd, Sign
+from proxy.core.fair_queue import Client, FairQueue, Priority, Ticket
+from proxy.core.pace import Pace
+from proxy.core.reasons import Reason
+from proxy.errors import UpstreamBusy, UpstreamError
+from proxy.upstream.gate import Gate, Turned, Way
+from proxy.upstream.neighbours import Neighbours, News
+from proxy.upstream.slot import LimitStatus, Slot
+from proxy.upstream.slots import UNLIMITED, Slots
+
+MOST_WAITING = 1_000
+_CLEARLY = 1.5
+"""An expected wait this many times as long as one may wait is no wait but a refusal."""
+_LOOK_S = 0.5
+_HAND_OVER_S = 0.02
+"""How long a slot that came free is left to the other processes."""
+_TOLD_STEP = 0.1
+
+
+class _Waiter:
+    __slots__ = ("granted", "is_probe", "since", "timer")
+
+    def __init__(self, granted: asyncio.Future[Slot], since: float, *, is_probe: bool) -> None:
+        self.granted = granted
+        self.since = since
+        self.is_probe = is_probe
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Limit:
+    """Gives slots; with `ceiling` None clients' calls are not limited, and others run one at a time.
+
+    `neighbours` are the other processes, where they take from the same slots.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        ceiling: int | None,
+        clock: Clock,
+        *,
+        neighbours: Neighbours | None = None,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self._slots = slots
+        self._ceiling = ceiling
+        self._clock = clock
+        self._neighbours = neighbours
+        self._aimd = None if ceiling is None else Aimd(ceiling)
+        self._gate = Gate()
+        self._pace = Pace()
+        self._queue: FairQueue[_Waiter] = FairQueue(most_waiting)
+        self._background = 0
+        self._told_limit = float(ceiling or 0)
+        self._yields = self._looks = self._closed = False
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    @asynccontextmanager
+    async def slot(
+        self, client: Client, priority: Priority, most_wait_s: float | None, charge: int = 1
+    ) -> AsyncIterator[Slot]:
+        """Hold a slot; see `acquire`. What its user does not release says nothing about the upstream."""
+        slot = await self.acquire(client, priority, most_wait_s, charge)
+        try:
+            yield slot
+        finally:
+            slot.release()
+
+    async def acquire(
+        self, client: Client, priority: Priority, most_wait_s: float | None = None, charge: int = 1
+    ) -> Slot:
+        """Wait for a slot, at most `most_wait_s`.
+
+        Raises UpstreamBusy (queue_full or queue_timeout), and the upstream's last error while it is down; both with the
+        seconds after which to come again.
+        """
+        now = self._clock.timer()
+        is_probe = self._pass(now)
+        first = self._queue.first
+        if first is None or priority < first:
+            token = self._take(priority, now)
+            if token is not None:
+                return self._slot(token, priority, now, 0.0, is_probe=is_probe)
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), now, is_probe=is_probe)
+        ticket = Ticket(waiter, priority, client, charge)
+        try:
+            self._enqueue(ticket, most_wait_s, now)
+            return await waiter.granted
+        except BaseException:
+            self._gave_up(ticket)
+            raise
+        finally:
+            if waiter.timer is not None:
+                waiter.timer.cancel()
+
+    def _pass(self, now: float) -> bool:
+        """Pass the gate; tell whether as its probe. Raises the upstream's last error where it is shut."""
+        if self._closed:
+            raise _closing()
+        way = self._gate.way(now)
+        if way is Way.SHUT:
+            if not self._gate.outlived(now):
+                raise self._gate.refusal(now)
+            self._reopened(now, 2.0)
+        return way is Way.PROBE
+
+    def _take(self, priority: Priority, now: float) -> int | None:
+        """Return the token of a slot, if one is free; for others than clients, if one is spare."""
+        room = UNLIMITED if self._aimd is None else self._aimd.room
+        if self._yields:
+            return None
+        if priority is not Priority.CLIENT:
+            if self._ceiling is None and self._background:
+                return None
+            if self._neighbours is not None and self._neighbours.waiting(now):
+                return None
+            if room > 1:  # where one is all there is, it is spare when nobody uses it
+                room -= 1
+        return self._slots.take(room)
+
+    def _slot(self, token: int, priority: Priority, now: float, waited_s: float, *, is_probe: bool) -> Slot:
+        if priority is not Priority.CLIENT:
+            self._background += 1
+        if is_probe:
+            self._gate.probe_begins(now)
+        return Slot(self._released, token, priority, now, waited_s, is_probe=is_probe)
+
+    def _enqueue(self, ticket: Ticket[_Waiter], most_wait_s: float | None, now: float) -> None:
+        left_out = self._queue.offer(ticket)
+        if left_out is ticket:
+            raise self._busy(Reason.QUEUE_FULL, most_wait_s)
+        if left_out is not None:
+            _fail(left_out.item, self._busy(Reason.QUEUE_FULL, None))
+        if most_wait_s is not None:
+            if self._is_hopeless(ticket, most_wait_s, now):
+                raise self._busy(Reason.QUEUE_TIMEOUT, most_wait_s)
+            loop = asyncio.get_running_loop()
+            ticket.item.timer = loop.call_later(most_wait_s, self._too_long, ticket, most_wait_s)
+        self._pump()
+        self._look_later()
+
+    def _is_hopeless(self, ticket: Ticket[_Waiter], most_wait_s: float, now: float) -> bool:
+        room, bearable = self._room, most_wait_s * _CLEARLY
+        elsewhere = 0 if self._neighbours is None else self._neighbours.waiting(now)
+        longest = self._pace.wait_s(len(self._queue) + elsewhere, room)
+        if longest is None or longest <= bearable:
+            return False
+        expected = self._pace.wait_s(self._queue.ahead(ticket) + elsewhere, room)
+        return expected is not None and expected > bearable
+
+    @property
+    def _room(self) -> int:
+        return 1 if self._aimd is None else self._aimd.room
+
+    def _busy(self, reason: Reason, most_wait_s: float | None) -> UpstreamBusy:
+        """Return what one is told who gets no slot: to come again when a newcomer would get one."""
+        expected = self._pace.wait_s(len(self._queue), self._room)
+        after = expected if expected is not None else most_wait_s or 1.0
+        detail = "too many wait for the upstream" if reason is Reason.QUEUE_FULL else "no slot at the upstream in time"
+        return UpstreamBusy(detail, reason, max(1.0, after))
+
+    def _too_long(self, ticket: Ticket[_Waiter], most_wait_s: float) -> None:
+        if self._queue.leave(ticket):
+            _fail(ticket.item, self._busy(Reason.QUEUE_TIMEOUT, most_wait_s))
+
+    def _gave_up(self, ticket: Ticket[_Waiter]) -> None:
+        """Leave no trace of one who waits no longer, even if the slot was granted in the same moment."""
+        waiter = ticket.item
+        self._queue.leave(ticket)
+        granted = waiter.granted
+        if granted.done() and not granted.cancelled() and granted.exception() is None:
+            granted.result().release()
+        elif waiter.is_probe:
+            now = self._clock.timer()
+            self._gate.ended(Sign.NOTHING, waiter.since, now, probe=True)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Give slots to those who are next while there are any."""
+        now = self._clock.timer()
+        while (first := self._queue.first) is not None:
+            token = self._take(first, now)
+            if token is None:
+                if self._aimd is not None:
+                    self._aimd.crowded(now)
+                break
+            waiter = self._queue.next().item
+            if waiter.granted.done():  # cancelled, and has not come to leave yet
+                self._slots.give_back(token)
+                continue
+            slot = self._slot(token, first, now, now - waiter.since, is_probe=waiter.is_probe)
+            waiter.granted.set_result(slot)
+        if self._neighbours is not None:
+            self._neighbours.tell_waiting(self._queue.clients(Priority.CLIENT))
+
+    def _released(self, slot: Slot, sign: Sign, error: UpstreamError | None) -> None:
+        now = self._clock.timer()
+        self._learn(slot, sign, error, now)
+        if slot.until > now and not self._closed:
+            self._later(slot.until - now, self._give_back, slot)
+        else:
+            self._give_back(slot)
+
+    def _learn(self, slot: Slot, sign: Sign, error: UpstreamError | None, now: float) -> None:
+        if sign in {Sign.FINE, Sign.SLOW}:
+            self._pace.add(now - slot.began)
+        if self._aimd is not None and self._aimd.ended(sign, slot.began, now):
+            self._tell_limit(self._aimd.limit)
+        turned = self._gate.ended(sign, slot.began, now, error, probe=slot.is_probe)
+        if turned is Turned.OPENED:
+            self._reopened(now, 1.0)
+        elif turned is Turned.SHUT:
+            while self._queue:
+                _fail(self._queue.next().item, self._gate.refusal(now))
+
+    def _reopened(self, now: float, limit: float) -> None:
+        """Begin low: all who come at once now must not be the next failure."""
+        if self._aimd is not None:
+            self._aimd.restart(now, limit)
+            self._tell_limit(self._aimd.limit)
+        if self._neighbours is not None:
+            self._neighbours.tell(News.UP)
+
+    def _tell_limit(self, limit: float) -> None:
+        if self._neighbours is not None and (limit < self._told_limit or limit >= self._told_limit + _TOLD_STEP):
+            self._told_limit = limit
+            self._neighbours.tell(News.LIMIT, limit)
+
+    def _give_back(self, slot: Slot) -> None:
+        self._slots.give_back(slot.token)
+        if slot.priority is not Priority.CLIENT:
+            self._background -= 1
+        neighbours = self._neighbours
+        if neighbours is not None and neighbours.waiting(now := self._clock.timer()):
+            neighbours.tell(News.FREE)
+            if not self._yields and neighbours.are_due(self._queue.clients(Priority.CLIENT), now):
+                self._yields = True
+                self._later(_HAND_OVER_S, self._yielded)
+        self._pump()
+
+    def _yielded(self) -> None:
+        self._yields = False
+        self._pump()
+
+    def hear(self, message: bytes) -> None:
+        """Hear what another process tells."""
+        now = self._clock.timer()
+        heard = None if self._neighbours is None else self._neighbours.hear(message, now)
+        if heard is None:
+            return
+        if heard.news is News.LIMIT and self._aimd is not None:
+            self._aimd.adopt(heard.number, now)
+            self._told_limit = self._aimd.limit
+        elif heard.news is News.UP and self._gate.is_shut:
+            self._gate.open(now)
+        self._pump()
+
+    def _look_later(self) -> None:
+        """Look for a slot now and then while somebody waits: another process may have freed one without a word."""
+        if self._neighbours is not None and self._queue and not self._looks:
+            self._looks = True
+            self._later(_LOOK_S * (0.75 + self._neighbours.roll() / 2), self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        self._pump()
+        if self._neighbours is not None:
+            self._neighbours.tell_waiting(self._queue.clients(Priority.CLIENT), again=True)
+        self._look_later()
+
+    def _later(self, delay_s: float, act: Callable[..., None], *args: object) -> None:
+        def due() -> None:
+            self._timers.discard(timer)
+            act(*args)
+
+        timer = asyncio.get_running_loop().call_later(delay_s, due)
+        self._timers.add(timer)
+
+    def status(self) -> LimitStatus:
+        """Return what is under way."""
+        by_priority = {one.name.lower(): self._queue.waiting(one) for one in Priority}
+        limit = None if self._aimd is None else self._aimd.limit
+        return LimitStatus(
+            self._slots.in_use(), limit, self._ceiling, len(self._queue), by_priority, self._gate.is_shut
+        )
+
+    def close(self) -> None:
+        """Turn away who still waits and who comes, and free all slots."""
+        self._closed = True
+        while self._queue:
+            _fail(self._queue.next().item, _closing())
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._slots.close()
+
+
+def _closing() -> UpstreamError:
+    return UpstreamError("the proxy is closing")
+
+
+def _fail(waiter: _Waiter, error: UpstreamError) -> None:
+    if not waiter.granted.done():
+        waiter.granted.set_exception(error)
