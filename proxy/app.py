@@ -1,18 +1,13 @@
 """The composition root: a Config becomes objects, and they one ASGI app; the only file that knows all concrete things."""
 
 import asyncio
-import logging
 import os
 import random
 import secrets
-import signal
-import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from proxy import server
 from proxy.accelerate import Accelerate
 from proxy.admin.acts import Acts
 from proxy.admin.api import Api
@@ -37,7 +32,7 @@ from proxy.errors import ConfigError, Finding, StartError
 from proxy.explain import Explain, Forms
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
-from proxy.log import Log, StandardLogging, writer_to
+from proxy.log import Log, writer_to
 from proxy.places import Places
 from proxy.purge import Purge
 from proxy.rules_of import rules_of
@@ -52,7 +47,7 @@ from proxy.turns import Turns
 from proxy.upstream.address import Address
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.flights import Flights
-from proxy.workers import Workers, this_worker
+from proxy.workers import this_worker
 
 FORMATS: Mapping[str, type[Format]] = {"json": Json, "console": Console}
 
@@ -114,7 +109,7 @@ class Proxy:
     ) -> None:
         clock = clock or SystemClock()
         self.config = config
-        self.log = Log(FORMATS[config.log.format](), _writer(config.log.to), clock)
+        self.log = log_of(config, clock)
         self._clock = clock
         self._stats = Stats(clock.timer())
         self._tasks = Tasks(lambda error: self._failed(error, ""))
@@ -262,6 +257,11 @@ def _innermost(error: BaseException) -> str:
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
+def log_of(config: Config, clock: Clock) -> Log:
+    """Return the log of a config. Raises StartError where it cannot be written."""
+    return Log(FORMATS[config.log.format](), _writer(config.log.to), clock)
+
+
 def _writer(place: str) -> Callable[[bytes], None]:
     try:
         worker = this_worker()
@@ -276,48 +276,3 @@ def _kept_token() -> str:
         return load_or_make()
     except OSError:
         return secrets.token_urlsafe(24)
-
-
-def run(config: Config) -> int:
-    """Serve as configured until a signal ends it; return the exit code. Raises StartError."""
-    worker = this_worker()
-    if worker is not None:
-        with worker.socket() as bound:
-            return _serve(config, bound, worker.tell_ready, parent=worker.parent)
-    bound, url = server.listen(config.listen.host, config.listen.port, config.listen.unix)
-    with bound:
-        if config.workers == 1:
-            return _serve(config, bound, None, url)
-        log = Log(FORMATS[config.log.format](), _writer(config.log.to), SystemClock())
-        try:
-            return Workers(config.workers, bound).serve(lambda: _say_ready(config, log, url))
-        finally:
-            log.close()
-
-
-def _say_ready(config: Config, log: Log, url: str) -> None:
-    log.events.info("ready", url=url, upstream=config.upstream.url, rules=len(config.rules), workers=config.workers)
-
-
-def _serve(
-    config: Config,
-    bound: socket.socket,
-    tell: Callable[[], None] | None,
-    url: str = "",
-    parent: int | None = None,
-) -> int:
-    proxy = create_app(config)
-    logging.basicConfig(handlers=[StandardLogging(proxy.log)], level=logging.WARNING, force=True)
-    finish = config.upstream.timeout.first_byte + 5
-
-    def ready() -> None:
-        _say_ready(config, proxy.log, url)
-        made_here = not (config.admin.token or os.environ.get("FRONTRUNNER_TOKEN"))
-        if made_here and not config.listen.unix and sys.stderr.isatty():
-            print(f"admin: {url}{config.admin.prefix}/performance?token={proxy.token}", file=sys.stderr)  # noqa: T201
-
-    def hung_up() -> None:
-        proxy.log.events.warning("config", message="SIGHUP: reloading is not built in this release")
-
-    signals: dict[int, Callable[[], None]] = {signal.SIGHUP: hung_up, signal.SIGUSR2: proxy.turn_bypass}
-    return server.run(proxy, bound, tell or ready, signals, parent=parent, finish_within_s=finish)

@@ -55,10 +55,10 @@ def _serve(file: Path | None, flags: dict[str, object]) -> int:
         config = load(file, flags)
     except ConfigError as error:
         _fail(str(error), 2)
-    from proxy import app
+    from proxy import run as command
 
     try:
-        return app.run(config)
+        return command.run(config)
     except StartError as error:
         _fail(f"frontrunner run: {error}", 3)
 

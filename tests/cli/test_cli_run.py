@@ -21,7 +21,7 @@ LEGACY = "http://legacy:8000"
 def ran(monkeypatch):
     """Run the command up to where the server would start; return the config that it would serve."""
     served = []
-    monkeypatch.setattr("proxy.app.run", lambda config: served.append(config) or 0)
+    monkeypatch.setattr("proxy.run.run", lambda config: served.append(config) or 0)
 
     def run(*arguments):
         result = CliRunner().invoke(app, ["run", *arguments])
@@ -100,7 +100,7 @@ def test_what_cannot_start_ends_with_3(monkeypatch):
     def failing(_):
         raise StartError("cannot listen")
 
-    monkeypatch.setattr("proxy.app.run", failing)
+    monkeypatch.setattr("proxy.run.run", failing)
     result = CliRunner().invoke(app, ["run", "--upstream", LEGACY])
     assert (result.exit_code, result.stdout, result.stderr) == (3, "", "frontrunner run: cannot listen\n")
 

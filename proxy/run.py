@@ -1,0 +1,60 @@
+"""One command's processes: one that serves, or a first one that watches those that do."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+from proxy import server
+from proxy.app import create_app, log_of
+from proxy.clock import SystemClock
+from proxy.config import Config
+from proxy.log import Log, StandardLogging
+from proxy.workers import Workers, this_worker
+
+
+def run(config: Config) -> int:
+    """Serve as configured until a signal ends it; return the exit code. Raises StartError."""
+    worker = this_worker()
+    if worker is not None:
+        with worker.socket() as bound:
+            return _serve(config, bound, worker.tell_ready, parent=worker.parent)
+    bound, url = server.listen(config.listen.host, config.listen.port, config.listen.unix)
+    with bound:
+        if config.workers == 1:
+            return _serve(config, bound, None, url)
+        log = log_of(config, SystemClock())
+        try:
+            return Workers(config.workers, bound).serve(lambda: _say_ready(config, log, url))
+        finally:
+            log.close()
+
+
+def _say_ready(config: Config, log: Log, url: str) -> None:
+    log.events.info("ready", url=url, upstream=config.upstream.url, rules=len(config.rules), workers=config.workers)
+
+
+def _serve(
+    config: Config,
+    bound: socket.socket,
+    tell: Callable[[], None] | None,
+    url: str = "",
+    parent: int | None = None,
+) -> int:
+    proxy = create_app(config)
+    logging.basicConfig(handlers=[StandardLogging(proxy.log)], level=logging.WARNING, force=True)
+    finish = config.upstream.timeout.first_byte + 5
+
+    def ready() -> None:
+        _say_ready(config, proxy.log, url)
+        made_here = not (config.admin.token or os.environ.get("FRONTRUNNER_TOKEN"))
+        if made_here and not config.listen.unix and sys.stderr.isatty():
+            print(f"admin: {url}{config.admin.prefix}/performance?token={proxy.token}", file=sys.stderr)  # noqa: T201
+
+    def hung_up() -> None:
+        proxy.log.events.warning("config", message="SIGHUP: reloading is not built in this release")
+
+    signals: dict[int, Callable[[], None]] = {signal.SIGHUP: hung_up, signal.SIGUSR2: proxy.turn_bypass}
+    return server.run(proxy, bound, tell or ready, signals, parent=parent, finish_within_s=finish)
