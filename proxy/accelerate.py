@@ -5,7 +5,6 @@ Every way off it is a Fallback with its reason: then the original request goes u
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from proxy.clock import Clock
 from proxy.core import cache_status
@@ -19,12 +18,13 @@ from proxy.core.partial import cut_part
 from proxy.core.reasons import Reason
 from proxy.core.storing import vary_of
 from proxy.core.types import Entry, Outcome, Response
-from proxy.core.validation import VALIDATED, asks_conditionally, has_validator, unconditional
+from proxy.core.validation import VALIDATED, asks_conditionally
 from proxy.core.variants import has_room
 from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamError
 from proxy.fetch import Fetch
 from proxy.places import Asked, Found, Places
+from proxy.refresh import Refresh
 from proxy.upstream.collapse import Flight, Reader
 from proxy.upstream.failures import Failures
 from proxy.upstream.flights import Flights
@@ -41,12 +41,12 @@ _PATIENCE_S = 120.0
 class Accelerate:
     """Answers requests from the store, and fetches what is missing once for all who ask."""
 
-    def __init__(self, fetch: Fetch, places: Places, flights: Flights, clock: Clock) -> None:
+    def __init__(self, fetch: Fetch, refresh: Refresh, places: Places, flights: Flights, clock: Clock) -> None:
         self._fetch = fetch
+        self._refresh = refresh
         self._places = places
         self._flights = flights
         self._clock = clock
-        self._refresh_flight: Flight | None = None
         self._uncacheable = Uncacheable()
         self._failures = Failures()
         self._waits: dict[str, Histogram] = {}
@@ -62,7 +62,9 @@ class Accelerate:
         asked.line.outcome, asked.line.reason = verdict.outcome, verdict.reason
         if entry is not None and verdict.act in {Act.DELIVER, Act.REFRESH}:
             if verdict.act is Act.REFRESH:
-                self._refresh(found, asked)
+                self._refresh.behind(found, asked)
+            elif verdict.outcome is Outcome.HIT:
+                self._refresh.ahead(found, entry, asked)
             return self._stored(entry, asked)
         if found.part is not None and (part := self._part_of(found.part, asked)) is not None:
             return part
@@ -114,34 +116,27 @@ class Accelerate:
 
     async def _fetched(self, found: Found, asked: Asked, verdict: Verdict) -> Response:
         """Join the flight for this key or start one, and answer from it."""
-        line = asked.line
-        # A client that wants something newer must not get an answer that was already under way.
-        newer = verdict.reason or wants_newer(asked.directives)
-        place = _flight_place(found, asked, verdict)
-        flight = None if newer else self._flights.join(place)
-        if flight is None and (failed := self._failures.lately(place, self._clock.timer())) is not None:
-            return self._failed(failed, found, asked)
-        if flight is None:
-            reader = self._take_off(found, place, asked, verdict)
-            line.flight = "lead"
-        else:
-            if self._flights.is_crowded(flight):
-                raise Refusal(503, Reason.TOO_MANY, "too many wait for this answer already")
-            reader = flight.reader(lead=False)
-            line.flight, line.outcome, line.joined = "follow", Outcome.COLLAPSED, self._clock.timer()
+        line, place = asked.line, _flight_place(found, asked, verdict)
+        try:
+            reader = self._boarded(found, place, asked, verdict)
+        except UpstreamError as error:
+            return self._failed(error, found, asked)
         flight = reader.flight
         line.call = flight.call
         try:
-            head = await self._head(reader, found, asked)
+            head = await self._head_in_time(reader, found, asked)
         except UpstreamError as error:
             await reader.aclose()
-            if reader.lead:
+            if reader.lead and flight.kept and flight.shared and flight.call.sent:
                 now = self._clock.timer()
                 self._failures.note(place, error, flight.call.duration_s(now), now)
             return self._failed(error, found, asked)
         except BaseException:
             await reader.aclose()
             raise
+        if isinstance(head, Entry):
+            await reader.aclose()
+            return self._stale(head, asked, Reason.SLOW)
         if reader.lead and _tells_of_others(head, flight, asked):
             self._uncacheable.note(place, self._clock.wall(), shared=flight.shared)
         is_failure = head.status in _FAILED and not flight.shared
@@ -182,48 +177,60 @@ class Accelerate:
 
     def _bridge(self, entry: Entry | None, asked: Asked, reason: str, status: int | None) -> Response | None:
         """Return the stale answer that may stand in for a failure of the upstream (RFC 5861 §4), if there is one."""
-        now = self._clock.wall()
-        if entry is None or left(entry, now) > 0 or not bridges(entry, now, asked.directives):
+        if entry is None or not self._may_bridge(entry, asked):
             return None
-        line = asked.line
-        line.outcome, line.reason = Outcome.STALE, reason
-        line.error, line.error_source = reason, "upstream"
+        asked.line.error, asked.line.error_source = reason, "upstream"
+        return self._stale(entry, asked, reason, status)
+
+    def _may_bridge(self, entry: Entry, asked: Asked) -> bool:
+        now = self._clock.wall()
+        return left(entry, now) <= 0 and bridges(entry, now, asked.directives)
+
+    def _stale(self, entry: Entry, asked: Asked, reason: str, status: int | None = None) -> Response:
+        asked.line.outcome, asked.line.reason = Outcome.STALE, reason
         return self._stored(entry, asked, cache_status.forwarded(Outcome.EXPIRED, reason, status=status))
 
-    def _refresh(self, found: Found, asked: Asked) -> None:
-        """Fetch behind a stale answer, one at a time: the upstream is not hit harder because nobody waits."""
-        if self._flights.under_way(found.place) or asked.request.method == "HEAD":
-            return
-        if self._refresh_flight is not None and not self._refresh_flight.ended:
-            return
-        whole = replace(asked, request=unconditional(asked.request))
-        flight = self._flight(whole, found, kept=True)
-        flight.unwatched, flight.patience_s = True, 0.0
-        entry = found.entry
-        can_be_asked = asked.request.method in VALIDATED and entry is not None and has_validator(entry.headers)
-        stale = entry if can_be_asked else None
-        self._refresh_flight = flight
-        self._flights.start(found.place, flight, lambda flight: self._fetch(found, flight, whole, stale))
+    def _boarded(self, found: Found, place: bytes, asked: Asked, verdict: Verdict) -> Reader:
+        """Return a reader of the flight for a place, of a new one where there is none that may be joined.
 
-    def _flight(self, asked: Asked, found: Found, *, kept: bool) -> Flight:
-        flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
-        flight.key, flight.home, flight.query = found.key, found.home, found.query
-        flight.bare, flight.rule = self._places.bare(found.query, asked), asked.rule.name
-        return flight
-
-    def _take_off(self, found: Found, place: bytes, asked: Asked, verdict: Verdict) -> Reader:
+        Raises Refusal where too many wait, and the UpstreamError of a fetch that failed a moment ago.
+        """
+        line = asked.line
+        # A client that wants something newer must not get an answer that was already under way.
+        newer = bool(verdict.reason or wants_newer(asked.directives))
+        flight = None if newer else self._flights.join(place)
+        if flight is not None:
+            if self._flights.is_crowded(flight):
+                raise Refusal(503, Reason.TOO_MANY, "too many wait for this answer already")
+            line.flight, line.outcome, line.joined = "follow", Outcome.COLLAPSED, self._clock.timer()
+            flight.hurry(asked.request.client.ip)
+            return flight.reader(lead=False)
+        line.flight = "lead"
         stale = found.entry if verdict.act is Act.REVALIDATE and asked.request.method in VALIDATED else None
         # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
         # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304 or part.
         known = self._uncacheable.holds(place, self._clock.wall())
         for_all = (found.entry is not None or not asked.rule.ours) and not known
         own = asks_conditionally(asked.request) or b"range" in asked.request.fields
-        flight = self._flight(asked, found, kept=for_all and (stale is not None or not own))
-        if not (verdict.reason or wants_newer(asked.directives)):  # else what another fetches may be older than wanted
+        flight = self._fetch.flight(found, asked, kept=for_all and (stale is not None or not own))
+        if not newer:  # else what another fetches may be older than wanted
+            if flight.kept and (failed := self._failures.lately(place, self._clock.timer())) is not None:
+                raise failed
             flight.patience_s = self._patience_s(asked)
         reader = flight.reader(lead=True)
         self._flights.start(place, flight, lambda flight: self._fetch(found, flight, asked, stale))
         return reader
+
+    async def _head_in_time(self, reader: Reader, found: Found, asked: Asked) -> Response | Entry:
+        """Return the head, or the stale answer where its rule says that it takes too long."""
+        soft, entry = asked.rule.soft_deadline, found.entry
+        if soft is None or entry is None or not reader.flight.kept or not self._may_bridge(entry, asked):
+            return await self._head(reader, found, asked)
+        try:
+            async with asyncio.timeout(soft):
+                return await self._head(reader, found, asked)
+        except TimeoutError:
+            return entry
 
     def _patience_s(self, asked: Asked) -> float:
         """Return how long one who did not ask first waits: far longer than nearly all answers of a rule took so far."""
@@ -236,15 +243,23 @@ class Accelerate:
             if (took := reader.flight.call.ttfb_s) is not None:
                 self._waits.setdefault(asked.rule.name, Histogram()).add(took)
             return head
-        # a leader that stands still must not hold up all others; how long is long, its rule's own answers tell
-        try:
-            async with asyncio.timeout(self._patience_s(asked)):
-                head = await reader.head()
-        except TimeoutError:
-            raise Fallback(Reason.LEADER_TIMEOUT) from None
+        head = await self._head_of_others(reader, asked)
         if not self._is_for(head, reader.flight, found, asked):
             raise Fallback(Reason.VARY)
         return head
+
+    async def _head_of_others(self, reader: Reader, asked: Asked) -> Response:
+        """Return the head that another asked for; a leader that stands still must not hold up all others.
+
+        How long is long, its rule's own answers tell; before its turn upstream has come it does not stand still.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(self._patience_s(asked)):
+                    return await reader.head()
+            except TimeoutError:
+                if reader.flight.call.waiting is None:
+                    raise Fallback(Reason.LEADER_TIMEOUT) from None
 
     def _is_for(self, head: Response, flight: Flight, found: Found, asked: Asked) -> bool:
         """Tell whether the answer that another waited for is this request's too, now that its head is known."""

@@ -34,7 +34,9 @@ from proxy.fetch import Fetch
 from proxy.jobs import Jobs
 from proxy.log import Log, writer_to
 from proxy.places import Places
+from proxy.protection_of import protection_of
 from proxy.purge import Purge
+from proxy.refresh import Refresh
 from proxy.rules_of import rules_of
 from proxy.serve import Serve, Show
 from proxy.shelf import Shelf
@@ -126,11 +128,16 @@ class Proxy:
         turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
         self._spread = Spread(
             stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
-            stats=self._stats, clock=clock, run=run, name=name, failed=self._failed, hear=(turns.hear, *stores.hear), far=stores.far,
+            stats=self._stats, clock=clock, run=run, name=name, failed=self._failed, hear=(turns.hear, self._hear, *stores.hear), far=stores.far,
         )  # fmt: skip
         via = f"1.1 frontrunner-{run}".encode()
         host = address.authority if config.upstream.host == "upstream" else None
-        self._upstream = Upstream(engine_of(config, address, inner, clock), clock, self.log, via, host=host)
+        self._roll = random.Random(secrets.randbits(256)).random  # noqa: S311
+        self._protection = protection_of(
+            config, state_folder(os.environ), scope_of(config, address.identity), name, stores.wire, self._tasks, clock, self._roll, self._failed
+        )  # fmt: skip
+        engine = engine_of(config, address, inner, clock)
+        self._upstream = Upstream(engine, self._protection, clock, self.log, via, host=host)
         self._edge = self._road(rules, places, flights, turns, via)
         self.token = token or config.admin.token or _kept_token()
         purge = Purge(rules, places, flights, clock)
@@ -142,7 +149,9 @@ class Proxy:
     def _road(self, rules: Sequence[Rule], places: Places, flights: Flights, turns: Turns, via: bytes) -> Edge:
         config, clock = self.config, self._clock
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
-        accelerate = Accelerate(Fetch(self._upstream, places, flights, turns, timeouts, clock), places, flights, clock)
+        fetch = Fetch(self._upstream, places, flights, turns, timeouts, clock)
+        refresh = Refresh(fetch, flights, clock, self._roll)
+        accelerate = Accelerate(fetch, refresh, places, flights, clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(
@@ -217,6 +226,9 @@ class Proxy:
         """Turn the bypass on if it is off, and off if it is on."""
         self._bypass.turn(on=not self._bypass.on)
         self.log.events.info("bypass", on=self._bypass.on)
+
+    def _hear(self, message: bytes) -> None:
+        self._protection.hear(message)
 
     def _tell(self, line: LogLine, event: str = "request") -> None:
         self._stats.count(line)

@@ -135,7 +135,9 @@ class Upstream(Shape):
     """client: Host goes up as sent; upstream: its own name goes up."""
     timeout: Timeouts = Timeouts()
     max_in_flight: Annotated[int, values.whole(1, 100_000)] | None = None
-    """Calls at once, per machine."""
+    """Calls at once, per machine, of requests that a rule matches; less while the upstream is overloaded."""
+    cancel: Annotated[Literal["stops", "ignored"], values.words("stops", "ignored")] = "stops"
+    """ignored: it works on what nobody waits for any more, and so long its slot stays taken."""
 
     @model_validator(mode="before")
     @classmethod
@@ -245,6 +247,7 @@ class Rule(Shape):
     """A larger request body is not read for the key; 10MiB."""
     query: Annotated[str, values.words("offer")] | None = None
     prefer_stale_after: Duration | None = None
+    """How long a client waits for a fresh answer where a stale one within grace.error is there."""
     split: Split | None = None
     rollout: Rollout | None = None
     aliases: dict[Annotated[str, values.PATH], Annotated[str, values.words("candidate", "control")]] | None = None

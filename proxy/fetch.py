@@ -4,8 +4,10 @@ from dataclasses import replace
 from functools import partial
 
 from proxy.clock import Clock
+from proxy.core.fair_queue import Priority
 from proxy.core.freshness import judge
 from proxy.core.partial import completed, completing
+from proxy.core.priority import priority_of
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.storing import FOR_ONE, Storing, content_length, decide, entry_of, groups_of
@@ -17,6 +19,7 @@ from proxy.turns import Turns
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
 from proxy.upstream.collapse import Flight
 from proxy.upstream.flights import Flights
+from proxy.upstream.protection import Demand
 
 # A 304 to a client's own condition, a part, who must wait, and failures: what is stored may still be good.
 _TELLS_NOTHING = frozenset({206, 304, 408, 416, 429, *range(500, 600)})
@@ -79,10 +82,20 @@ class Fetch:
         if response is not None:
             await self._received(response, found, flight, asked)
 
+    def flight(self, found: Found, asked: Asked, *, kept: bool) -> Flight:
+        """Make a flight, yet to be started."""
+        flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
+        flight.key, flight.home, flight.query = found.key, found.home, found.query
+        flight.bare, flight.rule = self._places.bare(found.query, asked), asked.rule.name
+        flight.priority = priority_of(asked.request)
+        return flight
+
     async def _send(self, request: Request, flight: Flight, asked: Asked) -> Response:
         # where a client waits under no rule of the owner's, the client says when it has waited enough
         timeouts = UNLIMITED if asked.rule.ours and not flight.unwatched else self._timeouts
-        return await self._upstream.send(request, asked.line.request_id, flight.call, timeouts)
+        held_up = not asked.rule.ours or flight.priority is not Priority.CLIENT
+        demand = Demand(request.client.ip, flight.priority, asked.line.expected_s) if held_up else None
+        return await self._upstream.send(request, asked.line.request_id, flight.call, timeouts, demand)
 
     async def _validated(self, found: Found, flight: Flight, asked: Asked, stale: Entry) -> Response | None:
         """Ask whether what is stored is still good; return the answer if that is another one."""

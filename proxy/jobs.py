@@ -100,11 +100,15 @@ class _Job:
     def progress(self) -> Progress:
         """Return how far it is."""
         call = self.line.call
-        place = getattr(call, "place", None)  # who limits the calls upstream says how many are before this one
         names = tuple([name.decode("latin-1") for name in self.names])
         asked_at = call.asked_at if call is not None else 0.0
         return Progress(
-            self.began, names, self.who, asked_at, self.line.expected_s, place() if callable(place) else place
+            self.began,
+            names,
+            self.who,
+            asked_at,
+            self.line.expected_s,
+            call.place if call is not None else None,
         )
 
 

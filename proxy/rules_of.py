@@ -38,4 +38,5 @@ def _rule(config: RuleConfig, largest: int, *, by_scheme: bool) -> Rule:
         max_key_body=config.max_key_body,
         offers_query=config.query == "offer",
         by_scheme=by_scheme,
+        soft_deadline=config.prefer_stale_after,
     )

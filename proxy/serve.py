@@ -21,6 +21,7 @@ from proxy.core.key import normal_host
 from proxy.core.log_line import Call, LogLine
 from proxy.core.plan import directives_of, reason_to_pass, translated
 from proxy.core.prefer import wish_of
+from proxy.core.priority import priority_of
 from proxy.core.problem import problem
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule, first_match
@@ -29,6 +30,7 @@ from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError, WaitOver
 from proxy.jobs import Jobs, Road
 from proxy.places import Asked
 from proxy.upstream.call import Upstream
+from proxy.upstream.protection import Demand
 from proxy.whole_body import TooLong, with_whole_body
 
 ACCEPT_QUERY = b"accept-query"
@@ -217,7 +219,9 @@ class Serve:
         line.flight = line.joined = None
         line.call = Call()
         wait()
-        response = await self._upstream.send(request, line.request_id, line.call)
+        held_up = rule is not None and not rule.ours and reason is not Reason.BYPASS
+        demand = Demand(request.client.ip, priority_of(request)) if held_up else None
+        response = await self._upstream.send(request, line.request_id, line.call, demand=demand)
         response = await self._consequences(request, response, line, rule)
         unnamed = rule is None and request.method not in SAFE_METHODS
         line.cache_status = cache_status.forwarded(line.outcome, reason, by_method=unnamed)
@@ -264,12 +268,12 @@ class Serve:
         return replace(told, headers=(*told.headers, (b"date", http_date(self._clock.wall()))))
 
     def _retry_after_s(self, error: Exception, line: LogLine) -> int | None:
-        """Return as long as the failed call took: an upstream that failed at once may be back as soon."""
+        """Return what is known of when it can go on, or as long as the failed call took: it may be back as soon."""
         if isinstance(error, WaitOver):
             return error.retry_after_s
         if not isinstance(error, UpstreamError) or line.call is None:
             return None
-        return max(1, ceil(line.call.duration_s(self._clock.timer())))
+        return max(1, ceil(error.retry_after_s or line.call.duration_s(self._clock.timer())))
 
 
 def _final(method: str) -> Response:

@@ -11,6 +11,9 @@ from proxy.core.types import Entry, Headers, Request, Response, Stream
 from proxy.errors import ClientGone
 from proxy.store import StoreStatus
 from proxy.store.memory import Memory
+from proxy.upstream.limit import Limit
+from proxy.upstream.protection import Protection
+from proxy.upstream.slots import OwnSlots
 
 PATIENCE = 10.0
 """Seconds after which any single wait is a failed test."""
@@ -231,6 +234,16 @@ class FakeDelivery:
 
     def header(self, name: bytes) -> bytes | None:
         return Response(self.status, self.headers).header(name)
+
+
+def unlimited(clock: FakeClock, log: LineKeeper, **more: Any) -> Protection:
+    """Return what protects an upstream that may be asked as often as clients like."""
+    return Protection(Limit(OwnSlots(), None, clock), clock, log.failed, **more)
+
+
+def limited(ceiling: int, clock: FakeClock, **more: Any) -> Protection:
+    """Return what lets so many calls go upstream at once."""
+    return Protection(Limit(OwnSlots(), ceiling, clock), clock, LineKeeper().failed, **more)
 
 
 async def held_by(store: Memory) -> dict[bytes, Entry]:

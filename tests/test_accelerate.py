@@ -359,7 +359,7 @@ async def test_a_304_about_something_else_is_a_call_of_its_own() -> None:
     await here.ask()
     here.clock.advance(61)
     assert (await here.ask()).body == b"two"
-    assert here.upstream.in_flight == 0
+    assert here.protection.status().in_flight == 0
     assert [(call.error, call.sent) for call, _ in here.log.calls][-1] == (None, 2)
     assert len(here.log.calls) == 3
 

@@ -5,12 +5,12 @@ import json
 from typing import Any
 
 import pytest
-from fakes import Body, FakeClock, FakeDelivery, FakeEngine, Held, answer, until
+from fakes import Body, FakeClock, FakeDelivery, FakeEngine, Held, answer, limited, until
 from job_asking import ASYNC, LONG, NOW, ended, read, told, url_of
 from world import World, asked, rule
 
 from proxy import arrival, shelf
-from proxy.core.log_line import Call, request_fields
+from proxy.core.log_line import request_fields
 from proxy.core.rules import default_rule
 from proxy.core.types import Response
 from proxy.errors import UpstreamCut, UpstreamRefused
@@ -187,15 +187,13 @@ async def test_progress_is_told_from_what_is_known() -> None:
     held.go.set()
 
 
-@pytest.mark.parametrize("place", [3, lambda: 3])
-async def test_the_place_in_the_queue_is_told_where_a_call_knows_it(place: Any, monkeypatch: Any) -> None:
-    class Queued(Call):
-        """What a limiter may make of a call."""
-
-    Queued.place = staticmethod(place) if callable(place) else place  # type: ignore[attr-defined]
-    monkeypatch.setattr("proxy.upstream.collapse.Call", Queued)
-    here = World(FakeEngine(Held(answer())))
-    assert json.loads((await here.ask(asked("/kept/a", ASYNC))).body)["place"] == 3
+async def test_the_place_in_the_queue_is_told() -> None:
+    """How many go upstream before, until it is its turn."""
+    clock, held = FakeClock(), Held(answer())
+    here = World(FakeEngine(held), clock=clock, protection=limited(1, clock))
+    told = [json.loads((await here.ask(asked(f"/kept/{name}", ASYNC))).body) for name in "abc"]
+    assert [one.get("place") for one in told] == [None, 0, 1]
+    held.go.set()
 
 
 FAILURES = {

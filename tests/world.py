@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes import VIA, FakeClock, FakeDelivery, FakeEngine, LineKeeper, until
+from fakes import VIA, FakeClock, FakeDelivery, FakeEngine, LineKeeper, unlimited, until
 
 from proxy.accelerate import Accelerate
 from proxy.bypass import Bypass
@@ -21,6 +22,7 @@ from proxy.fetch import Fetch
 from proxy.jobs import Jobs
 from proxy.places import Places
 from proxy.purge import Purge
+from proxy.refresh import Refresh
 from proxy.serve import Serve, Show
 from proxy.shelf import Shelf
 from proxy.store import Shared, Store
@@ -29,6 +31,7 @@ from proxy.tasks import Tasks
 from proxy.turns import Turns
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.flights import Flights
+from proxy.upstream.protection import Protection
 
 HOST = (b"host", b"site.test")
 
@@ -53,6 +56,8 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     show: Show = field(default_factory=Show)
     turns: Turns | None = None
+    protection: Protection | None = None
+    roll: Callable[[], float] = lambda: 0.0
     shared: Shared | None = None
 
     def __post_init__(self) -> None:
@@ -60,13 +65,15 @@ class World:
         self.log = LineKeeper()
         self.tasks = Tasks(self.log.failed)
         self.flights = Flights(self.tasks)
-        self.upstream = Upstream(self.engine, self.clock, self.log, VIA, host=None)
+        self.protection = self.protection or unlimited(self.clock, self.log)
+        self.upstream = Upstream(self.engine, self.protection, self.clock, self.log, VIA, host=None)
         scopes = {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules}
         forms = Forms()
         self.turns = self.turns or Turns(None, None, "", self.tasks, self.clock, self.log.failed)
         places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
         fetch = Fetch(self.upstream, places, self.flights, self.turns, self.timeouts, self.clock)
-        self.accelerate = Accelerate(fetch, places, self.flights, self.clock)
+        refresh = Refresh(fetch, self.flights, self.clock, self.roll)
+        self.accelerate = Accelerate(fetch, refresh, places, self.flights, self.clock)
         consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()
         self.purge = Purge(self.rules, places, self.flights, self.clock)

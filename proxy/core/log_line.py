@@ -5,7 +5,7 @@ The line is filled while the request travels and is read once, at its end. What 
 
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.core.reasons import Reason
 from proxy.core.types import Outcome
@@ -19,11 +19,25 @@ ORDER = (
 """The fields of a `request` line in the order in which they are written."""
 
 
+class Waiting(Protocol):
+    """A place in the queue for the upstream."""
+
+    def ahead(self) -> int | None:
+        """Return how many have their turn before; None once it waits no longer."""
+        ...
+
+    def hurry(self, client: str) -> None:
+        """Go on waiting as that client, no longer behind all clients."""
+        ...
+
+
 @dataclass(slots=True)
 class Call:
     """One call upstream: when it began, answered first and ended, in seconds of the timer.
 
-    `asked_at` is when it began by the wall clock. `sent` is how often it was sent: twice where the first connection was lost. `store_s` is how long storing its answer took; `bytes_in` came from upstream, `bytes_out` went there.
+    `asked_at` is when it began by the wall clock. `sent` is how often it was sent: twice where the first connection was
+    lost. `queue_s` is how long it waited before it began, `waiting` its place there. `store_s` is how long storing its
+    answer took; `bytes_in` came from upstream, `bytes_out` went there.
     """
 
     method: str = ""
@@ -39,6 +53,24 @@ class Call:
     error: str | None = None
     sent: int = 0
     asked_at: float = 0.0
+    queue_s: float | None = None
+    waiting: Waiting | None = field(default=None, repr=False, compare=False)
+
+    def wait(self, waiting: Waiting) -> None:
+        """Take a place in the queue for the upstream."""
+        self.waiting = waiting
+
+    def begin(self, waited_since: float, now: float) -> None:
+        """Leave the queue, if it had to wait there."""
+        if self.waiting is not None:
+            self.queue_s = (self.queue_s or 0.0) + now - waited_since
+        self.waiting = None
+        self.began = self.ended = now
+
+    @property
+    def place(self) -> int | None:
+        """Return how many go upstream before it."""
+        return self.waiting.ahead() if self.waiting is not None else None
 
     def begin_again(self) -> None:
         """Forget all but how often it was sent: its answer was not of use."""
@@ -125,7 +157,14 @@ class LogLine:
     @property
     def overhead_s(self) -> float:
         """Return what the proxy itself took: the duration less the critical path upstream."""
-        return max(0.0, self.duration_s - (self.upstream_s or 0.0))
+        return max(0.0, self.duration_s - (self.upstream_s or 0.0) - (self.queue_s or 0.0))
+
+    @property
+    def queue_s(self) -> float | None:
+        """Return how long its call waited for its turn upstream; for a follower, since it joined."""
+        if self.call is None or self.call.queue_s is None or self.joined is None:
+            return self.call.queue_s if self.call is not None else None
+        return min(self.call.queue_s, max(0.0, self.call.began - self.joined))
 
     @property
     def upstream_connect_s(self) -> float | None:
@@ -149,7 +188,7 @@ class LogLine:
 
 
 _ONE_PER_EVENT = ("timestamp", "level", "event", "version", "pid")
-_NOT_BUILT = ("arm", "queue_s", "merge_s")
+_NOT_BUILT = ("arm", "merge_s")
 _OWN = tuple(name for name in ORDER if name not in _ONE_PER_EVENT + _NOT_BUILT)
 _values = attrgetter(*_OWN)
 

@@ -3,6 +3,11 @@
 _LEAST_WEIGHT = 0.1
 
 
+def expected_end(began: float, now: float, expected_s: float | None) -> float:
+    """Return when an upstream is done with a call that was given up: as expected, or in half as long again."""
+    return max(began + (expected_s or 0.0), now + (now - began) / 2)
+
+
 class Pace:
     """The mean duration of the latest calls, in seconds."""
 

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     UNKNOWN_NAME = "unknown_name"
     CLIENT_GONE = "client_gone"
     LEADER_TIMEOUT = "leader_timeout"
+    SLOW = "slow"
     TOO_MANY = "too_many"
     RESPOND_ASYNC = "respond_async"
     WAIT_OVER = "wait_over"

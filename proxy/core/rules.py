@@ -39,7 +39,8 @@ class Rule:
     `ttl` is None (the origin says), seconds, or seconds by status; `refresh` and `error` are how long past it a stale
     answer may be served, while a new one is fetched and while the upstream fails. Sizes are bytes. `ours` marks the implicit last
     rule, for which nobody gave a word. `offers_query`: a QUERY goes up as the POST that the service knows.
-    `by_scheme`: the upstream is told the client's scheme, and may answer by it.
+    `by_scheme`: the upstream is told the client's scheme, and may answer by it. `soft_deadline` is how long a client
+    waits for a fresh answer where there is a stale one, in seconds.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Rule:
     max_key_body: int = 10 * 2**20
     offers_query: bool = False
     by_scheme: bool = False
+    soft_deadline: float | None = None
     ours: bool = False
 
     @property

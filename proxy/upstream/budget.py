@@ -6,12 +6,12 @@ _ROUNDING = 1e-9
 
 
 class Budget:
-    """A bucket of extra calls: each primary call adds a tenth of one, up to ten; it begins with one."""
+    """A bucket of extra calls: each primary call adds a tenth of one, up to ten; it begins full."""
 
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = 1.0
+        self.left = _MOST
 
     def add(self) -> None:
         """Count one primary call."""

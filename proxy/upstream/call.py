@@ -11,6 +11,7 @@ from proxy.core.log_line import Call
 from proxy.core.types import SAFE_METHODS, Request, Response, Stream
 from proxy.errors import UpstreamError, UpstreamReset, UpstreamTimeout
 from proxy.upstream import Engine
+from proxy.upstream.protection import ABANDONED, Admission, Demand, Protection
 
 _RETRY_WITHIN_S = 1.0
 """A kept-alive connection that the upstream was just closing fails at once. A call that failed later may have cost the
@@ -39,39 +40,63 @@ class CallLog(Protocol):
 class Upstream:
     """Calls the one upstream; `via` is our name in the Via field."""
 
-    def __init__(self, engine: Engine, clock: Clock, log: CallLog, via: bytes, *, host: bytes | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        protection: Protection,
+        clock: Clock,
+        log: CallLog,
+        via: bytes,
+        *,
+        host: bytes | None,
+    ) -> None:
         self._engine = engine
+        self._protection = protection
         self._clock = clock
         self._log = log
         self._via = via
         self._host = host
-        self.in_flight = 0
 
-    async def send(self, request: Request, request_id: str, call: Call, timeouts: Timeouts = UNLIMITED) -> Response:
+    async def send(
+        self,
+        request: Request,
+        request_id: str,
+        call: Call,
+        timeouts: Timeouts = UNLIMITED,
+        demand: Demand | None = None,
+    ) -> Response:
         """Send a request and return its response, whose body times and logs the call as it is read or closed.
 
-        Raises UpstreamError and what the engine's contract names.
+        Who demands a slot waits for it first. Raises UpstreamError and what the engine's contract names.
         """
+        admission = await self._protection.admit(demand, call, request_id) if demand is not None else None
+        underway = _Underway(self, call, request_id, admission)
+        try:
+            return await self._send(request, underway, timeouts)
+        except BaseException as error:
+            underway.end(getattr(error, "reason", type(error).__name__), error)
+            raise
+
+    async def _send(self, request: Request, underway: "_Underway", timeouts: Timeouts) -> Response:
+        call, request_id = underway.call, underway.request_id
         outgoing = self._outgoing(request, request_id)
         if not isinstance(outgoing.body, bytes):
             outgoing = replace(outgoing, body=_Counted(outgoing.body, call))
         call.method, call.path = request.method, request.path.decode("utf-8", "backslashreplace")
-        call.began, call.asked_at = self._clock.timer(), self._clock.wall()
-        self.in_flight += 1
-        try:
-            response = await self._answer(outgoing, request_id, call, timeouts)
-        except BaseException as error:
-            self._ended(call, request_id, getattr(error, "reason", type(error).__name__))
-            raise
+        call.began, call.asked_at, call.ended = self._clock.timer(), self._clock.wall(), None
+        self._protection.budget.add()
+        response = await self._answer(outgoing, request_id, call, timeouts)
         call.first_byte = self._clock.timer()
         if isinstance(request.body, bytes):
             call.bytes_out = len(request.body)
         call.status, call.connect_s = response.status, response.connect_s
         body = response.body
         if isinstance(body, bytes):
-            self._ended(call, request_id, None)
+            underway.end(None)
             return response
-        return replace(response, body=_Timed(body, self, call, request_id, timeouts.idle))
+        if underway.admission is not None:
+            underway.admission.answered(response)
+        return replace(response, body=_Timed(body, underway, timeouts.idle))
 
     def _outgoing(self, request: Request, request_id: str) -> Request:
         headers = forwarded(request.headers, request.client, self._via, request_id)
@@ -97,18 +122,39 @@ class Upstream:
 
     def _may_repeat(self, request: Request, call: Call) -> bool:
         replayable = request.method in SAFE_METHODS and isinstance(request.body, bytes)
-        return replayable and self._clock.timer() - call.began < _RETRY_WITHIN_S
+        is_soon = self._clock.timer() - call.began < _RETRY_WITHIN_S
+        return replayable and is_soon and self._protection.budget.take()
 
-    def _ended(self, call: Call, request_id: str, error: str | None) -> None:
-        if call.ended is None:
-            self.in_flight -= 1
-            call.ended = self._clock.timer()
-            call.error = error
-            self._log.upstream_call(call, request_id)
+    def ended(self, call: Call, request_id: str, error: str | None) -> None:
+        """Log a call at its end."""
+        call.ended = self._clock.timer()
+        call.error = error
+        self._log.upstream_call(call, request_id)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Turn away who waits for a slot, and close all connections."""
+        self._protection.close()
         await self._engine.close()
+
+
+class _Underway:
+    """One call that was admitted; it ends once."""
+
+    def __init__(self, upstream: Upstream, call: Call, request_id: str, admission: Admission | None) -> None:
+        self._upstream = upstream
+        self.call = call
+        self.request_id = request_id
+        self.admission = admission
+        self._ended = False
+
+    def end(self, word: str | None, error: BaseException | None = None) -> None:
+        """Log the call and give its slot back; `word` is how it failed."""
+        if self._ended:
+            return
+        self._ended = True
+        self._upstream.ended(self.call, self.request_id, word)
+        if self.admission is not None:
+            self.admission.end(self.call, word, error if isinstance(error, UpstreamError) else None)
 
 
 class _Counted:
@@ -131,12 +177,10 @@ class _Counted:
 class _Timed:
     """A response body that tells when it ended, and gives up on an upstream that falls silent."""
 
-    def __init__(self, body: Stream, upstream: Upstream, call: Call, request_id: str, idle: float | None) -> None:
+    def __init__(self, body: Stream, underway: _Underway, idle: float | None) -> None:
         self._body = body
         self._chunks = aiter(body)
-        self._upstream = upstream
-        self._call = call
-        self._request_id = request_id
+        self._underway = underway
         self._idle = idle
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -146,12 +190,12 @@ class _Timed:
         try:
             chunk = await self._next()
         except StopAsyncIteration:
-            self._end(None)
+            self._underway.end(None)
             raise
         except UpstreamError as error:
-            self._end(error.reason)
+            self._underway.end(error.reason, error)
             raise
-        self._call.bytes_in += len(chunk)
+        self._underway.call.bytes_in += len(chunk)
         return chunk
 
     async def _next(self) -> bytes:
@@ -164,9 +208,6 @@ class _Timed:
             await self._body.aclose()
             raise UpstreamTimeout(f"nothing more within {self._idle} s") from error
 
-    def _end(self, error: str | None) -> None:
-        self._upstream._ended(self._call, self._request_id, error)  # noqa: SLF001  the two are one
-
     async def aclose(self) -> None:
-        self._end("abandoned")
+        self._underway.end(ABANDONED)
         await self._body.aclose()

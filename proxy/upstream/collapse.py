@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Protocol
 
+from proxy.core.fair_queue import Priority
 from proxy.core.log_line import Call
 from proxy.core.reasons import Reason
 from proxy.core.types import Entry, Query, Request, Response
@@ -40,8 +41,9 @@ class Flight:
     Cookie. `confirmed` is the stored entry where the upstream only said that it is still good, `told` the same with all
     that it said to the leader; `completed`: it only gave what was missing of a stored part;
     `elsewhere` is what another process fetched, `turn` the right to fetch for all of them; `patience_s` is how long it
-    waits for that, None for one that fetches by itself. `unwatched`: no client waits for it. `key` is that of its request, `home` where the answers to it stand, whatever variant it fetches, `bare` the key without what tells
-    clients apart; `rule` and `groups` are what it can be purged by. `most_behind` is how many bytes a reader may be
+    waits for that, None for one that fetches by itself. `unwatched`: no client waits for it; `priority` is
+    whose turn upstream it is. `key` is that of its request, `home` where the answers to it stand, whatever variant it
+    fetches, `bare` the key without what tells clients apart; `rule` and `groups` are what it can be purged by. `most_behind` is how many bytes a reader may be
     behind another.
     """
 
@@ -62,6 +64,7 @@ class Flight:
         self.guessed = False
         self.withheld: frozenset[bytes] = frozenset()
         self.unwatched = False
+        self.priority = Priority.CLIENT
         self.key = self.home = self.bare = self.place = b""
         self.query: Query | None = None
         self.rule = ""
@@ -76,6 +79,12 @@ class Flight:
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    def hurry(self, client: str) -> None:
+        """Go upstream as early as for any client: one waits for it now."""
+        self.priority = Priority.CLIENT
+        if self.call.waiting is not None:
+            self.call.waiting.hurry(client)
 
     def lead(self, turn: Right) -> None:
         """Fetch for all processes, as long as the answer is for all."""

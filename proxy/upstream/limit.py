@@ -17,6 +17,7 @@ from proxy.core.reasons import Reason
 from proxy.errors import UpstreamBusy, UpstreamError
 from proxy.upstream.gate import Gate, Turned, Way
 from proxy.upstream.neighbours import Neighbours, News
+from proxy.upstream.queued import Queued, Waiter
 from proxy.upstream.slot import LimitStatus, Slot
 from proxy.upstream.slots import UNLIMITED, Slots
 
@@ -27,16 +28,6 @@ _LOOK_S = 0.5
 _HAND_OVER_S = 0.02
 """How long a slot that came free is left to the other processes."""
 _TOLD_STEP = 0.1
-
-
-class _Waiter:
-    __slots__ = ("granted", "is_probe", "since", "timer")
-
-    def __init__(self, granted: asyncio.Future[Slot], since: float, *, is_probe: bool) -> None:
-        self.granted = granted
-        self.since = since
-        self.is_probe = is_probe
-        self.timer: asyncio.TimerHandle | None = None
 
 
 class Limit:
@@ -61,7 +52,7 @@ class Limit:
         self._aimd = None if ceiling is None else Aimd(ceiling)
         self._gate = Gate()
         self._pace = Pace()
-        self._queue: FairQueue[_Waiter] = FairQueue(most_waiting)
+        self._queue: FairQueue[Waiter] = FairQueue(most_waiting)
         self._background = 0
         self._told_limit = float(ceiling or 0)
         self._yields = self._looks = self._closed = False
@@ -79,9 +70,15 @@ class Limit:
             slot.release()
 
     async def acquire(
-        self, client: Client, priority: Priority, most_wait_s: float | None = None, charge: int = 1
+        self,
+        client: Client,
+        priority: Priority,
+        most_wait_s: float | None = None,
+        charge: int = 1,
+        *,
+        note: Callable[["Queued"], None] | None = None,
     ) -> Slot:
-        """Wait for a slot, at most `most_wait_s`.
+        """Wait for a slot, at most `most_wait_s`; `note` gets the place in the queue where there is one.
 
         Raises UpstreamBusy (queue_full or queue_timeout), and the upstream's last error while it is down; both with the
         seconds after which to come again.
@@ -93,8 +90,10 @@ class Limit:
             token = self._take(priority, now)
             if token is not None:
                 return self._slot(token, priority, now, 0.0, is_probe=is_probe)
-        waiter = _Waiter(asyncio.get_running_loop().create_future(), now, is_probe=is_probe)
+        waiter = Waiter(asyncio.get_running_loop().create_future(), now, is_probe=is_probe)
         ticket = Ticket(waiter, priority, client, charge)
+        if note is not None:
+            note(Queued(self._queue, ticket, self._pump))
         try:
             self._enqueue(ticket, most_wait_s, now)
             return await waiter.granted
@@ -137,12 +136,12 @@ class Limit:
             self._gate.probe_begins(now)
         return Slot(self._released, token, priority, now, waited_s, is_probe=is_probe)
 
-    def _enqueue(self, ticket: Ticket[_Waiter], most_wait_s: float | None, now: float) -> None:
+    def _enqueue(self, ticket: Ticket[Waiter], most_wait_s: float | None, now: float) -> None:
         left_out = self._queue.offer(ticket)
         if left_out is ticket:
             raise self._busy(Reason.QUEUE_FULL, most_wait_s)
         if left_out is not None:
-            _fail(left_out.item, self._busy(Reason.QUEUE_FULL, None))
+            left_out.item.fail(self._busy(Reason.QUEUE_FULL, None))
         if most_wait_s is not None:
             if self._is_hopeless(ticket, most_wait_s, now):
                 raise self._busy(Reason.QUEUE_TIMEOUT, most_wait_s)
@@ -151,7 +150,7 @@ class Limit:
         self._pump()
         self._look_later()
 
-    def _is_hopeless(self, ticket: Ticket[_Waiter], most_wait_s: float, now: float) -> bool:
+    def _is_hopeless(self, ticket: Ticket[Waiter], most_wait_s: float, now: float) -> bool:
         room, bearable = self._room, most_wait_s * _CLEARLY
         elsewhere = 0 if self._neighbours is None else self._neighbours.waiting(now)
         longest = self._pace.wait_s(len(self._queue) + elsewhere, room)
@@ -171,11 +170,11 @@ class Limit:
         detail = "too many wait for the upstream" if reason is Reason.QUEUE_FULL else "no slot at the upstream in time"
         return UpstreamBusy(detail, reason, max(1.0, after))
 
-    def _too_long(self, ticket: Ticket[_Waiter], most_wait_s: float) -> None:
+    def _too_long(self, ticket: Ticket[Waiter], most_wait_s: float) -> None:
         if self._queue.leave(ticket):
-            _fail(ticket.item, self._busy(Reason.QUEUE_TIMEOUT, most_wait_s))
+            ticket.item.fail(self._busy(Reason.QUEUE_TIMEOUT, most_wait_s))
 
-    def _gave_up(self, ticket: Ticket[_Waiter]) -> None:
+    def _gave_up(self, ticket: Ticket[Waiter]) -> None:
         """Leave no trace of one who waits no longer, even if the slot was granted in the same moment."""
         waiter = ticket.item
         self._queue.leave(ticket)
@@ -223,7 +222,7 @@ class Limit:
             self._reopened(now, 1.0)
         elif turned is Turned.SHUT:
             while self._queue:
-                _fail(self._queue.next().item, self._gate.refusal(now))
+                self._queue.next().item.fail(self._gate.refusal(now))
 
     def _reopened(self, now: float, limit: float) -> None:
         """Begin low: all who come at once now must not be the next failure."""
@@ -300,7 +299,7 @@ class Limit:
         """Turn away who still waits and who comes, and free all slots."""
         self._closed = True
         while self._queue:
-            _fail(self._queue.next().item, _closing())
+            self._queue.next().item.fail(_closing())
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -309,8 +308,3 @@ class Limit:
 
 def _closing() -> UpstreamError:
     return UpstreamError("the proxy is closing")
-
-
-def _fail(waiter: _Waiter, error: UpstreamError) -> None:
-    if not waiter.granted.done():
-        waiter.granted.set_exception(error)

@@ -32,7 +32,10 @@ class Heard:
 
 
 class Neighbours:
-    """The other processes; `name` is this one's, `tell` sends to all others without waiting, `roll` is from 0 to 1."""
+    """The other processes; `name` is this one's, `tell` sends to all others without waiting, `roll` is from 0 to 1.
+
+    What stands before a slash in a name is the machine: others' are not heard.
+    """
 
     def __init__(self, name: str, tell: Callable[[bytes], None], roll: Callable[[], float]) -> None:
         self._name = name
@@ -59,6 +62,8 @@ class Neighbours:
         try:
             heard, name = Heard(News(words[0][1:]), float(words[2])), words[1].decode()
         except ValueError:
+            return None
+        if name.rpartition("/")[0] != self._name.rpartition("/")[0]:
             return None
         if heard.news is News.WAITING:
             self._waiting[name] = (int(heard.number), now + LASTS_S)

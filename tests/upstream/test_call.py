@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from fakes import VIA, Body, FakeClock, FakeEngine, Held, LineKeeper, answer
+from fakes import VIA, Body, FakeClock, FakeEngine, Held, LineKeeper, answer, unlimited
 
 from proxy.core.log_line import Call
 from proxy.core.types import Client, Headers, Request, Response
@@ -18,6 +18,7 @@ from proxy.errors import (
     UpstreamTimeout,
 )
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
+from proxy.upstream.protection import Demand
 
 ID = "0" * 32
 HOST = (b"host", b"site.test")
@@ -29,12 +30,17 @@ class Desk:
 
     def __init__(self, *answers: object, host: bytes | None = None, takes: float = 0.0) -> None:
         self.clock, self.log = FakeClock(), LineKeeper()
+        self.protection = unlimited(self.clock, self.log)
         self.engine = FakeEngine(*answers, clock=self.clock, takes=takes)  # type: ignore[arg-type]
-        self.upstream = Upstream(self.engine, self.clock, self.log, VIA, host=host)
+        self.upstream = Upstream(self.engine, self.protection, self.clock, self.log, VIA, host=host)
         self.call = Call()
 
+    @property
+    def in_flight(self) -> int:
+        return self.protection.status().in_flight
+
     async def send(self, request: Request | None = None, timeouts: Timeouts = UNLIMITED) -> Response:
-        return await self.upstream.send(request or asked(), ID, self.call, timeouts)
+        return await self.upstream.send(request or asked(), ID, self.call, timeouts, Demand("192.0.2.7"))
 
     async def take(self, request: Request | None = None, timeouts: Timeouts = UNLIMITED) -> bytes:
         response = await self.send(request, timeouts)
@@ -151,7 +157,7 @@ async def test_every_call_has_one_line_and_leaves_nothing_in_flight(
     async with asyncio.timeout(10):
         await use(desk)
     assert desk.log.call.get("error") == error
-    assert desk.upstream.in_flight == 0
+    assert desk.in_flight == 0
     assert desk.call.ended is not None
 
 
@@ -159,15 +165,15 @@ async def test_a_cancelled_call_has_its_line_too() -> None:
     held = Held(answer())
     desk = Desk(held)
     await leave(desk, held)
-    assert (desk.log.call["error"], desk.upstream.in_flight) == ("CancelledError", 0)
+    assert (desk.log.call["error"], desk.in_flight) == ("CancelledError", 0)
 
 
 async def test_a_call_counts_as_in_flight_until_its_body_is_read() -> None:
     desk = Desk(answer(Body(b"some", ends=False)))
     response = await desk.send()
-    assert desk.upstream.in_flight == 1
+    assert desk.in_flight == 1
     await response.body.aclose()  # type: ignore[union-attr]
-    assert desk.upstream.in_flight == 0
+    assert desk.in_flight == 0
 
 
 async def test_a_silent_upstream_is_let_go() -> None:
@@ -222,7 +228,7 @@ async def test_one_retry_where_it_is_safe(request_: Request, error: Exception, t
             await desk.take(request_)
         assert desk.engine.fresh == [False]
     assert [call.error for call, _ in desk.log.calls] == [error.reason, None][: 1 + again]  # type: ignore[attr-defined]
-    assert (desk.call.sent, desk.upstream.in_flight) == (1 + again, 0)
+    assert (desk.call.sent, desk.in_flight) == (1 + again, 0)
 
 
 async def test_a_second_reset_is_final() -> None:

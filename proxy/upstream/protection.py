@@ -1,0 +1,110 @@
+"""What stands between a call and the upstream: its slot, and the budget of extra calls.
+
+Who demands none (what no rule of the owner's matches, the bypass) is not held up.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from proxy.clock import Clock
+from proxy.core.aimd import Sign, sign_of
+from proxy.core.fair_queue import Priority
+from proxy.core.log_line import Call
+from proxy.core.pace import expected_end
+from proxy.core.types import Response
+from proxy.errors import UpstreamError
+from proxy.upstream.budget import Budget
+from proxy.upstream.limit import Limit
+from proxy.upstream.slot import LimitStatus, Slot
+
+ABANDONED = "abandoned"
+"""What is told of a call that its reader left before its end."""
+
+_EVENT_STREAM = b"text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Who wants a slot and how urgently; `expected_s` is how long the call takes by experience."""
+
+    client: str
+    priority: Priority = Priority.CLIENT
+    expected_s: float | None = None
+
+
+class Protection:
+    """Gives calls their slots; a call may wait for one `most_wait_s`.
+
+    `outlives_cancel`: the upstream works on what nobody waits for any more.
+    """
+
+    def __init__(
+        self,
+        limit: Limit,
+        clock: Clock,
+        failed: Callable[[BaseException, str], None],
+        *,
+        most_wait_s: float | None = None,
+        outlives_cancel: bool = False,
+    ) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._failed = failed
+        self._most_wait_s = most_wait_s
+        self._outlives_cancel = outlives_cancel
+        self.budget = Budget()
+
+    async def admit(self, demand: Demand, call: Call, request_id: str) -> "Admission":
+        """Wait for a slot, noting in `call` for how long.
+
+        Raises UpstreamBusy where none comes free in time, and the last error of an upstream that is down.
+        """
+        began = self._clock.timer()
+        try:
+            slot = await self._limit.acquire(demand.client, demand.priority, self._most_wait_s, note=call.wait)
+        except OSError as error:  # the slots cannot be counted: that must not cost an answer
+            self._failed(error, request_id)
+            slot = None
+        finally:
+            call.begin(began, self._clock.timer())
+        return Admission(self, slot, demand)
+
+    def released(self, slot: Slot, demand: Demand, call: Call, word: str | None, error: UpstreamError | None) -> None:
+        """Give a slot back at a call's end; `word` is how it failed."""
+        sign = sign_of(call.status, word)
+        gave_up = sign is Sign.SLOW or (word is not None and error is None)
+        if gave_up and self._outlives_cancel:
+            slot.hold_until(expected_end(slot.began, self._clock.timer(), demand.expected_s))
+        slot.release(sign, error)
+
+    def hear(self, message: bytes) -> None:
+        """Hear what another process tells."""
+        self._limit.hear(message)
+
+    def status(self) -> LimitStatus:
+        """Return what is under way."""
+        return self._limit.status()
+
+    def close(self) -> None:
+        """Turn away who still waits."""
+        self._limit.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The right to one call, to be given back at its end; without a slot it costs nothing."""
+
+    protection: Protection
+    slot: Slot | None
+    demand: Demand
+
+    def answered(self, response: Response) -> None:
+        """Give the slot back where the answer never ends by itself."""
+        kind = response.header(b"content-type") or b""
+        if self.slot is not None and kind.lower().startswith(_EVENT_STREAM):
+            self.slot.release(sign_of(response.status))
+
+    def end(self, call: Call, word: str | None, error: UpstreamError | None) -> None:
+        """Give the slot back; `word` is how the call failed."""
+        if self.slot is not None:
+            self.protection.released(self.slot, self.demand, call, word, error)
