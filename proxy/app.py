@@ -33,6 +33,7 @@ from proxy.explain import Explain, Forms
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
 from proxy.log import Log, writer_to
+from proxy.pinned import Pinned
 from proxy.places import Places
 from proxy.protection_of import protection_of
 from proxy.purge import Purge
@@ -143,6 +144,7 @@ class Proxy:
         purge = Purge(rules, places, flights, clock)
         explain = Explain(rules, scopes, places, forms, clock)
         self._api = self._admin(rules, Acts(purge, self._bypass, explain, self.log.events.info))
+        self._pinned = self._pins(rules, places)
         self._opening: asyncio.Task[None] | None = None
         self._looking: asyncio.TimerHandle | None = None
 
@@ -150,8 +152,8 @@ class Proxy:
         config, clock = self.config, self._clock
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
         fetch = Fetch(self._upstream, places, flights, turns, timeouts, clock)
-        refresh = Refresh(fetch, flights, clock, self._roll)
-        accelerate = Accelerate(fetch, refresh, places, flights, clock)
+        self._refresh = Refresh(fetch, flights, clock, self._roll)
+        accelerate = Accelerate(fetch, self._refresh, places, flights, clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(
@@ -163,12 +165,30 @@ class Proxy:
         )  # fmt: skip
         return Edge(serve, clock, tuple(config.trusted_proxies))
 
+    def _pins(self, rules: Sequence[Rule], places: Places) -> Pinned:
+        urls = {rule.name: rule.pin for rule in self.config.rules}
+        try:
+            return Pinned(urls, rules, places, self._refresh, self._clock, new_id=_new_ids(), roll=self._roll)
+        except ValueError as error:
+            raise StartError(str(error)) from error
+
     def _admin(self, rules: Sequence[Rule], acts: Acts) -> Api:
         admin, names = self.config.admin, tuple(rule.name for rule in rules)
         guard = Guard(self.token, admin.prefix, root=admin.root_paths)
         stats = self._spread.everybodys
         jobs = JobDesk(self._jobs)
-        return Api(stats, self._store, acts, jobs, self._clock, guard, names, admin.prefix, root=admin.root_paths)
+        return Api(
+            stats,
+            self._store,
+            self._protection.status,
+            acts,
+            jobs,
+            self._clock,
+            guard,
+            names,
+            admin.prefix,
+            root=admin.root_paths,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -204,6 +224,7 @@ class Proxy:
         if warning := await self._stores.opened():
             self.log.events.warning("config", message=warning)
         await self._spread.open()
+        self._tasks.start(self._pinned.keep())
 
     async def close(self) -> None:
         """End what still runs, close connections, write the last log lines."""

@@ -248,6 +248,8 @@ class Rule(Shape):
     query: Annotated[str, values.words("offer")] | None = None
     prefer_stale_after: Duration | None = None
     """How long a client waits for a fresh answer where a stale one within grace.error is there."""
+    pin: Annotated[tuple[Annotated[str, values.PINNED], ...], MANY] = ()
+    """What is always there, fetched again on time though nobody reads it: http://www.example.org/report?range=7d."""
     split: Split | None = None
     rollout: Rollout | None = None
     aliases: dict[Annotated[str, values.PATH], Annotated[str, values.words("candidate", "control")]] | None = None

@@ -224,6 +224,7 @@ FIELD: Final = text(NAME, "the name of a header field, such as Authorization", s
 HOST: Final = text(
     r"[A-Za-z0-9._*\-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?", "a host, such as api.example.org", str.lower
 )
+PINNED: Final = text(r"https?://[!-~]+", "a URL as clients ask for it, such as http://www.example.org/report?range=7d")
 LISTEN: Final = text(r"([A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|unix:/(?!/)[!-~]+", ADDRESS, _listen)
 METHOD: Final = Value(_method, "a method such as GET, POST or QUERY", {"enum": list(METHODS)}, METHODS)
 METHOD_LIST: Final = Value(

@@ -23,6 +23,8 @@ class Operation:
     by_outcome: dict[Outcome, Histogram] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ERROR_SOURCES, 0))
     overhead: Histogram = field(default_factory=Histogram)
+    queue: Histogram = field(default_factory=Histogram)
+    """Of those whose call had to wait for its turn upstream."""
     upstream_calls: int = 0
     upstream_s: float = 0.0
     seconds_saved: float = 0.0
@@ -48,6 +50,7 @@ class Operation:
         for source, count in other.errors.items():
             self.errors[source] = self.errors.get(source, 0) + count
         self.overhead.merge(other.overhead)
+        self.queue.merge(other.queue)
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -62,6 +65,8 @@ class Operation:
             timings = self.by_outcome[line.outcome] = Histogram()
         timings.add(line.duration_s)
         self.overhead.add(line.overhead_s)
+        if line.queue_s is not None:
+            self.queue.add(line.queue_s)
         if line.error_source:
             self.errors[line.error_source] += 1
         if line.upstream_calls:
@@ -100,6 +105,14 @@ class Stats:
         """Return the upstream seconds that answers from the store made unnecessary."""
         return sum(one.seconds_saved for one in self.operations.values())
 
+    def seconds_spent(self) -> float:
+        """Return the upstream seconds that clients waited for."""
+        return sum(one.upstream_s for one in self.operations.values())
+
+    def queue_s(self) -> float:
+        """Return the seconds that calls waited for their turn upstream."""
+        return sum(one.queue.total for one in self.operations.values())
+
     def hit_ratio(self) -> float:
         """Return the share of hits among the requests that were looked up."""
         hits = self._requests(Outcome.HIT)
@@ -127,7 +140,8 @@ def merged(started: float, written: Iterable[bytes]) -> Stats:
 def _read(counted: Mapping[str, Any]) -> Operation:
     by_outcome = {Outcome(outcome): _timings(timings) for outcome, timings in counted["by_outcome"].items()}
     sums = {name: counted[name] for name in _SUMS}
-    return Operation(by_outcome, dict(counted["errors"]), _timings(counted["overhead"]), **sums)
+    overhead, queue = _timings(counted["overhead"]), _timings(counted["queue"])
+    return Operation(by_outcome, dict(counted["errors"]), overhead, queue, **sums)
 
 
 def _timings(counted: Mapping[str, Any]) -> Histogram:

@@ -22,9 +22,9 @@ SCHEMA = ROOT / "proxy" / "config.schema.json"
 KEYS = "listen, workers, upstream, store, rules, default, mode, log, headers, trusted_proxies, admin"
 RULE_KEYS = (
     "name, match, safe, key, ttl, grace, override, ignore_client, cookies, private_by, max_object, max_key_body, query, "
-    "prefer_stale_after, split, rollout, aliases"
+    "prefer_stale_after, pin, split, rollout, aliases"
 )
-UPSTREAM_KEYS = "url, engine, host, timeout, max_in_flight"
+UPSTREAM_KEYS = "url, engine, host, timeout, max_in_flight, cancel"
 URL = "a URL such as http://legacy:8000, https://legacy/base or unix:/run/legacy.sock, without user, query or fragment"
 DURATION = "a duration such as 250ms, 60s, 5m, 24h"
 SIZE = "a size such as 100B, 512KiB, 10MB, 256MiB"

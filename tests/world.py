@@ -72,7 +72,8 @@ class World:
         self.turns = self.turns or Turns(None, None, "", self.tasks, self.clock, self.log.failed)
         places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
         fetch = Fetch(self.upstream, places, self.flights, self.turns, self.timeouts, self.clock)
-        refresh = Refresh(fetch, self.flights, self.clock, self.roll)
+        self.places = places
+        self.refresh = refresh = Refresh(fetch, self.flights, self.clock, self.roll)
         self.accelerate = Accelerate(fetch, refresh, places, self.flights, self.clock)
         consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()

@@ -17,6 +17,7 @@ from proxy.core.histogram import Histogram
 from proxy.core.reasons import Reason
 from proxy.stats import Operation, Stats
 from proxy.store import Store
+from proxy.upstream.slot import LimitStatus
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -40,6 +41,7 @@ class Api:
         self,
         stats: Callable[[], Awaitable[Stats]],
         store: Store,
+        slots: Callable[[], LimitStatus],
         acts: Acts,
         jobs: Answer,
         clock: Clock,
@@ -51,6 +53,7 @@ class Api:
     ) -> None:
         self._stats = stats
         self._store = store
+        self._slots = slots
         self._clock = clock
         self._guard = guard
         self._rules = rules
@@ -100,8 +103,7 @@ class Api:
             {
                 "version": __version__, "since_s": round(self._clock.timer() - stats.started, 3),
                 "n": sum(one.n for one in stats.operations.values()),
-                "errors": stats.errors(), "seconds_saved": _rounded(stats.seconds_saved()),
-                "operations": operations,
+                "errors": stats.errors(), **_seconds(stats), **_slots(self._slots()), "operations": operations,
             }
         )  # fmt: skip
 
@@ -118,7 +120,7 @@ class Api:
             {
                 "entries": held.entries, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
                 "evictions": held.evictions, "hit_ratio": _rounded(stats.hit_ratio()),
-                "seconds_saved": _rounded(stats.seconds_saved()),
+                **_seconds(stats), **_slots(self._slots()),
             }
         )  # fmt: skip
 
@@ -137,7 +139,9 @@ class Api:
         )  # fmt: skip
 
     async def _metrics(self, request: Request) -> Response:
-        body, media_type = exposition(await self._stats(), self._store, request.headers.get("accept", ""))
+        body, media_type = exposition(
+            await self._stats(), self._store, self._slots(), request.headers.get("accept", "")
+        )
         return Response(body, media_type=media_type)
 
 
@@ -157,12 +161,28 @@ async def _allowed(request: Request, answer: Answer, methods: frozenset[str]) ->
     return refused
 
 
+def _seconds(stats: Stats) -> dict[str, float]:
+    return {
+        "seconds_saved": _rounded(stats.seconds_saved()), "seconds_spent": _rounded(stats.seconds_spent()),
+        "queue_s": _rounded(stats.queue_s()),
+    }  # fmt: skip
+
+
+def _slots(now: LimitStatus) -> dict[str, float]:
+    """Return what is in flight, and where there is a cap, how it stands."""
+    told: dict[str, float] = {"in_flight": now.in_flight, "waiting": now.waiting}
+    if now.ceiling is not None and now.limit is not None:
+        told |= {"max_in_flight": now.ceiling, "limit": _rounded(now.limit)}
+    return told
+
+
 def _operation(one: Operation) -> dict[str, Any]:
     return {
         "n": one.n, **_timings(one.all()),
         "by_outcome": {outcome: {"n": timings.n, **_timings(timings)} for outcome, timings in one.by_outcome.items()},
         "upstream_calls": one.upstream_calls, "upstream_s": _rounded(one.upstream_s),
-        "overhead_s": _rounded(one.overhead.total), "overhead": _timings(one.overhead), "errors": one.errors,
+        "overhead_s": _rounded(one.overhead.total), "overhead": _timings(one.overhead),
+        "queue_s": _rounded(one.queue.total), "queue": {"n": one.queue.n, **_timings(one.queue)}, "errors": one.errors,
         "seconds_saved": _rounded(one.seconds_saved), "bytes_in": one.bytes_in, "bytes_out": one.bytes_out,
     }  # fmt: skip
 

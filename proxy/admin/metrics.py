@@ -11,23 +11,25 @@ from proxy import __version__
 from proxy.core.histogram import Histogram
 from proxy.stats import Stats
 from proxy.store import Store
+from proxy.upstream.slot import LimitStatus
 
 # The field's usual buckets stop at 10 s; answers here take up to 69 s and the slowest deserve a bucket of their own.
 BUCKETS_S = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 75.0, 90.0, 120.0)
 
 
-def exposition(stats: Stats, store: Store, accept: str) -> tuple[bytes, str]:
+def exposition(stats: Stats, store: Store, slots: LimitStatus, accept: str) -> tuple[bytes, str]:
     """Return what a scrape gets, and its media type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers(stats, store))
+    registry.register(_Numbers(stats, store, slots))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
 
 
 class _Numbers(Collector):
-    def __init__(self, stats: Stats, store: Store) -> None:
+    def __init__(self, stats: Stats, store: Store, slots: LimitStatus) -> None:
         self._stats = stats
         self._store = store
+        self._slots = slots
 
     def describe(self) -> Iterator[Metric]:
         yield from ()  # names do not depend on what was counted so far
@@ -39,6 +41,7 @@ class _Numbers(Collector):
         yield from self._requests()
         yield from self._operations()
         yield from self._held()
+        yield from self._in_flight()
 
     def _requests(self) -> Iterator[Metric]:
         durations = HistogramMetricFamily(
@@ -48,12 +51,15 @@ class _Numbers(Collector):
         overhead = HistogramMetricFamily(
             "frontrunner_overhead_seconds", "Duration less the critical path upstream.", labels=["operation"]
         )
+        queue = HistogramMetricFamily(
+            "frontrunner_queue_seconds", "Time that calls waited for their turn upstream.", labels=["operation"]
+        )
         for name, operation in self._stats.operations.items():
             for outcome, timings in operation.by_outcome.items():
                 durations.add_metric([name, outcome], *_bucketed(timings))
             overhead.add_metric([name], *_bucketed(operation.overhead))
-        yield durations
-        yield overhead
+            queue.add_metric([name], *_bucketed(operation.queue))
+        yield from (durations, overhead, queue)
 
     def _operations(self) -> Iterator[Metric]:
         errors = CounterMetricFamily("frontrunner_errors", "Requests that failed.", labels=["operation", "source"])
@@ -74,6 +80,17 @@ class _Numbers(Collector):
         yield GaugeMetricFamily("frontrunner_store_bytes", "Bytes in the store.", held.bytes)
         yield GaugeMetricFamily("frontrunner_store_limit_bytes", "What the store may hold.", held.limit_bytes)
         yield CounterMetricFamily("frontrunner_store_evictions", "Entries let go for space.", held.evictions)
+
+    def _in_flight(self) -> Iterator[Metric]:
+        now = self._slots
+        yield GaugeMetricFamily("frontrunner_upstream_in_flight", "Calls that hold a slot.", now.in_flight)
+        waiting = GaugeMetricFamily("frontrunner_upstream_waiting", "Calls that wait for one.", labels=["priority"])
+        for name, count in now.by_priority.items():
+            waiting.add_metric([name], count)
+        yield waiting
+        if now.ceiling is not None and now.limit is not None:
+            yield GaugeMetricFamily("frontrunner_upstream_max_in_flight", "Calls at once at most.", now.ceiling)
+            yield GaugeMetricFamily("frontrunner_upstream_limit", "Calls at once, as learned.", now.limit)
 
 
 def _bucketed(timings: Histogram) -> tuple[list[tuple[str, float]], float]:

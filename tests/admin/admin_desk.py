@@ -51,6 +51,7 @@ class Desk:
         self.api = Api(
             self._counted,
             self.store,
+            self.world.protection.status,
             acts,
             JobDesk(self.world.jobs),
             self.clock,

@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 from admin_desk import PREFIX, Desk
+from fakes import FakeClock, limited
 
 from proxy.admin.api import PATHS
+from proxy.core.fair_queue import Priority
+from proxy.core.log_line import Call, LogLine
+from proxy.core.types import Outcome
 
 NOTHING = {"p50_s": 0.0, "p90_s": 0.0, "p99_s": 0.0, "max_s": 0.0}
 
@@ -16,9 +20,9 @@ def about(seconds: float) -> Any:
     return pytest.approx(seconds, rel=0.011)
 
 
-def filled() -> Desk:
+def filled(**world: Any) -> Desk:
     """Return a desk with ten fetches, ninety hits, an error and a passthrough."""
-    desk = Desk("query", "search")
+    desk = Desk("query", "search", **world)
     for number in range(10):
         desk.count("miss", 40.0 + number, upstream_s=40.0 + number, bytes_in=10, bytes_out=1000)
     for _ in range(90):
@@ -198,3 +202,28 @@ async def test_readyz_says_that_the_bypass_is_on(on: bool) -> None:
     said = await desk.ask(f"{PREFIX}/readyz", {})
     assert said is not None
     assert (said.status, said.body) == (200, b"ok, bypass is on\n" if on else b"ok\n")
+
+
+async def test_what_is_saved_spent_waited_for_and_in_flight_is_told() -> None:
+    desk = filled(protection=limited(3, FakeClock()))
+    queued = LogLine(
+        "", "GET", "/", began=0.0, rule="query", outcome=Outcome.MISS, call=Call(began=7.0, ended=9.0, sent=1)
+    )
+    queued.call.queue_s = 7.0
+    queued.close(9.0)
+    desk.stats.count(queued)
+    slot = await desk.world.protection._limit.acquire("client", Priority.CLIENT)
+    told = [await desk.numbers(path) for path in ("performance", "cache/status")]
+    slot.release()
+    for one in told:
+        assert {name: one[name] for name in ("queue_s", "in_flight", "waiting", "max_in_flight", "limit")} == {
+            "queue_s": 7.0, "in_flight": 1, "waiting": 0, "max_in_flight": 3, "limit": 3.0,
+        }  # fmt: skip
+        assert (one["seconds_saved"], one["seconds_spent"]) == (4049.91, 451.0)
+    queue = told[0]["operations"]["query"]["queue"]
+    assert (queue["n"], queue["max_s"]) == (1, 7.0)
+
+
+async def test_without_a_cap_none_is_told() -> None:
+    told = await Desk().numbers("cache/status")
+    assert (told["in_flight"], "max_in_flight" in told, "limit" in told) == (0, False, False)
