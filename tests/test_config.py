@@ -333,9 +333,6 @@ WHOLE: dict[str, tuple[str, list[str]]] = {
 }
 
 LATER: dict[str, tuple[str, str, str]] = {
-    "upstream.max_in_flight": ("", "8", "leave it out"),
-    "rules[].grace": ("grace: {refresh: 10m, error: 24h}", "a mapping", "leave it out"),
-    "rules[].prefer_stale_after": ("prefer_stale_after: 2s", "2s", "leave it out"),
     "rules[].split": ("split: {by: nothing, wrong: too}", "a mapping", "leave it out"),
     "rules[].rollout": ("rollout: {split: {mode: shadow, percent: 5}}", "a mapping", "leave it out"),
     "rules[].aliases": ("aliases: {/b: candidate}", "a mapping", "leave it out"),
