@@ -39,8 +39,12 @@ class Refresh:
         self._flights.start(found.place, flight, lambda flight: self._fetch(found, flight, whole, stale))
 
     def ahead(self, found: Found, entry: Entry, asked: Asked) -> None:
-        """Fetch again what will be stale soon: once for each that was stored."""
-        if not is_due(entry, self._clock.wall(), 1 - self._roll()) or self._tried.get(found.place) == entry.stored_at:
+        """Fetch again what will be stale soon: once for each that was stored, under a rule of the owner's."""
+        if (
+            asked.rule.ours
+            or not is_due(entry, self._clock.wall(), 1 - self._roll())
+            or self._tried.get(found.place) == entry.stored_at
+        ):
             return
         self._tried[found.place] = entry.stored_at
         self._tried.move_to_end(found.place)

@@ -7,6 +7,8 @@ import pytest
 from fakes import FakeClock, FakeEngine, Held, answer, limited, until
 from world import World, asked, rule
 
+from proxy.core.rules import default_rule
+
 TTL_S, COST_S = 60.0, 2.0
 
 
@@ -67,6 +69,16 @@ async def test_what_nobody_paid_for_is_not_refreshed_ahead():
     here.engine._takes = 0.0
     await here.ask()
     here.clock.advance(TTL_S - 0.001)
+    await here.ask()
+    await here.landed()
+    assert len(here.engine.requests) == 1
+
+
+async def test_where_no_rule_is_the_owners_nothing_is_asked_but_what_clients_ask():
+    fresh = (b"cache-control", b"max-age=60")
+    here = world(answer(b"one", fresh), answer(b"two", fresh), rules=(default_rule(),))
+    await here.ask()
+    here.clock.advance(TTL_S - 1 - COST_S)
     await here.ask()
     await here.landed()
     assert len(here.engine.requests) == 1

@@ -17,6 +17,10 @@ class Budget:
         """Count one primary call."""
         self.left = min(self.left + _SHARE, _MOST)
 
+    def give_back(self) -> None:
+        """Take back an extra call that stood in for one that never arrived."""
+        self.left = min(self.left + 1, _MOST)
+
     def take(self) -> bool:
         """Take one extra call, if there is one."""
         if self.left + _ROUNDING < 1:

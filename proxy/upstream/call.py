@@ -116,7 +116,9 @@ class Upstream:
                     lost_call = replace(call, ended=self._clock.timer(), error=lost.reason)
                     self._log.upstream_call(lost_call, request_id)
                 call.sent += 1
-                return await self._engine.send(request, fresh=True)
+                response = await self._engine.send(request, fresh=True)
+                self._protection.budget.give_back()  # the first one was lost on an idle connection: it cost no work
+                return response
         except TimeoutError as error:
             raise UpstreamTimeout(f"no answer within {timeouts.first_byte} s") from error
 

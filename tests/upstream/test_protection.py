@@ -145,6 +145,13 @@ async def test_a_lost_connection_is_tried_again_only_within_the_budget():
     assert sent == 20 + 10 + 1, "ten are saved, and ten calls add one"
 
 
+async def test_a_request_that_lost_the_idle_race_was_refused_its_second_sending():
+    """However often it happens: what the second one answers, the first one never asked."""
+    desk = Desk(*[UpstreamReset("closed"), answer(b"ok")] * 30)
+    for _ in range(30):
+        assert await read(await desk.send()) == b"ok"
+
+
 async def test_background_work_gives_way():
     desk = Desk(answer(Body(b"client")), answer(b"refresh"))
     response = await desk.send()
