@@ -33,6 +33,8 @@ def problem(
         (b"cache-control", b"no-store"),
         (b"x-request-id", request_id.encode("ascii")),
     )
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after_s is not None:
+        headers = (*headers, (b"retry-after", b"%d" % retry_after_s))
     if job:
         headers = (*headers, (b"link", b'<%b>; rel="status"' % job.encode()))
     return Response(status, headers, body)

@@ -49,3 +49,9 @@ def test_where_the_answer_will_be():
     assert json.loads(response.body)["job"] == "/_frontrunner/jobs/1"
     assert response.headers[-1] == (b"link", b'</_frontrunner/jobs/1>; rel="status"')
     assert "job" not in json.loads(problem(504, Reason.UPSTREAM_TIMEOUT, "", ID, 3).body)
+
+
+@pytest.mark.parametrize(("status", "told"), [(503, b"7"), (502, None), (504, None)])
+def test_who_is_turned_away_for_now_is_told_when_to_come_again_in_a_field_too(status, told):
+    """RFC 9110 §10.2.3 names 503; a failure's guess stands in the body alone."""
+    assert problem(status, Reason.QUEUE_FULL, "full", "1" * 32, 7).header(b"retry-after") == told
