@@ -1,0 +1,228 @@
+"""What fetches took → what the next will take: a + b·n seconds for one call that asks for n parts; all in seconds.
+
+Values, not objects with a state of their own: `learned` takes a model and returns the next one.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, combinations
+from math import floor, isfinite, log2, sqrt
+from statistics import harmonic_mean
+
+LEAST_FETCHES = 5
+"""The model says nothing before it has seen this many."""
+MOST_FETCHES = 32
+LEAST_SPEED_UP = 1.2
+"""Calls at once that gain less than this are not worth what they cost the upstream."""
+
+_FORGETTING = 0.9
+"""What each fetch weighs beside the one after it."""
+# A fixed cost is believed where it explains nearly all, or where chance would hardly show one.
+_EXACTLY = 0.25
+_FAR_APART = 1.5
+"""Sizes that differ less do not tell a from b."""
+_JUDGED, _ENOUGH_JUDGED = 8, 5
+_FIRST_REST = 8
+_LONGEST_REST = 512
+_UNHEARD_OF = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One request's fetch of `parts` missing parts in `calls` calls.
+
+    `upstream_s` is the sum of what the calls took, `took_s` is from the start of the first to the end of the last.
+    `at_once` is how many were under way together.
+    """
+
+    parts: int
+    calls: int
+    upstream_s: float
+    took_s: float
+    at_once: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Seconds upstream: `a` for each call, `b` for each part; neither is negative.
+
+    `told`: calls of sizes that differ told one from the other; else all is taken to be b.
+    """
+
+    a: float
+    b: float
+    told: bool = True
+
+    def seconds(self, parts: float, calls: int = 1) -> float:
+        """Return the upstream's work for so many parts in so many calls."""
+        return self.a * calls + self.b * parts
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """What is known of one rule's fetches.
+
+    `means` are parts and seconds per call of the last ones, the newest last. `speed_ups` are those of calls at once
+    since this was last given up. `ceiling` is how many calls at once the speed-ups allow, None for any number;
+    `rest`: so many fetches more go in one call, `next_rest` if that happens again. `line` is None until there are
+    enough fetches.
+    """
+
+    means: tuple[tuple[float, float], ...] = ()
+    speed_ups: tuple[float, ...] = ()
+    ceiling: int | None = None
+    rest: int = 0
+    next_rest: int = _FIRST_REST
+    line: Line | None = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "line", fitted(self.means))
+
+    @property
+    def most_at_once(self) -> int | None:
+        """Return how many calls at once are worth trying now; None for any number."""
+        return 1 if self.rest else self.ceiling
+
+
+def learned(model: CostModel, fetched: Fetched) -> CostModel:
+    """Return the model that knows one complete fetch more; failed and cut ones teach nothing and are not for it."""
+    if fetched.parts < 1 or fetched.calls < 1 or not (fetched.took_s > 0 and isfinite(fetched.upstream_s)):
+        return model
+    line, after, waited = model.line, model, False
+    if fetched.at_once > 1 and line is not None:
+        # k calls in line take (k + 1) / 2 times as long as alone; this is half of the way there
+        waited = fetched.upstream_s > line.seconds(fetched.parts, fetched.calls) * (fetched.at_once + 3) / 4
+        after = _judged(model, fetched, line.seconds(fetched.parts) / fetched.took_s, waited=waited)
+    elif fetched.at_once == 1 and model.rest and fetched.parts > 1:  # one part could not have gone in several calls
+        after = replace(model, rest=model.rest - 1)
+    if waited:  # what such calls took tells nothing of what one takes
+        return after
+    mean = (fetched.parts / fetched.calls, fetched.upstream_s / fetched.calls)
+    return replace(after, means=_with(model.means, mean))
+
+
+def _with(means: tuple[tuple[float, float], ...], mean: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+    """Add the newest, forgetting the oldest of the commonest size: sizes that differ tell a from b."""
+    if len(means) < MOST_FETCHES:
+        return (*means, mean)
+    sizes = [floor(log2(parts) * 2) for parts, _ in means]
+    commonest = max(sizes, key=sizes.count)
+    oldest = sizes.index(commonest)
+    return (*means[:oldest], *means[oldest + 1 :], mean)
+
+
+def _judged(model: CostModel, fetched: Fetched, speed_up: float, *, waited: bool) -> CostModel:
+    """Give calls at once up where they gain too little, or allow twice as many where they were few.
+
+    Calls that waited for each other tell at once; else it takes some fetches to tell, for one part that takes nearly
+    all the time leaves nothing to gain, that time.
+    """
+    speed_ups = (*model.speed_ups, speed_up)[-_JUDGED:]
+    if harmonic_mean(speed_ups) < LEAST_SPEED_UP and (waited or len(speed_ups) >= _ENOUGH_JUDGED):
+        longer = min(model.next_rest * 2, _LONGEST_REST)
+        return replace(model, speed_ups=(), ceiling=2, rest=model.next_rest, next_rest=longer)
+    if model.ceiling is None:
+        return replace(model, speed_ups=speed_ups)
+    if fetched.at_once < model.ceiling:
+        return replace(model, speed_ups=speed_ups, ceiling=None, next_rest=_FIRST_REST)
+    return replace(model, speed_ups=speed_ups, ceiling=model.ceiling * 2)
+
+
+def fitted(means: Sequence[tuple[float, float]]) -> Line | None:
+    """Fit a line through (parts, seconds) per call, the newest last; None where there are too few.
+
+    Fitted are seconds per part, b + a/n: their noise is the same for all sizes. The median of the slopes between all
+    pairs (Theil–Sen) bears a few that are far off.
+    """
+    if len(means) < LEAST_FETCHES:
+        return None
+    aged = [(1 / parts, took / parts, _FORGETTING**age) for age, (parts, took) in enumerate(reversed(means))]
+    shares = [share for share, _, _ in aged]
+    told = max(shares) >= _FAR_APART * min(shares)
+    without = Line(0.0, _weighted_median((each, weight) for _, each, weight in aged), told)
+    slopes = [
+        ((q[1] - p[1]) / (q[0] - p[0]), p[2] * q[2] * abs(q[0] - p[0]))
+        for p, q in combinations(aged, 2)
+        if p[0] != q[0]
+    ]
+    if not told or (a := _weighted_median(slopes)) <= 0:
+        return without
+    b = _weighted_median((each - a * share, weight) for share, each, weight in aged)
+    line = Line(a, b) if b > 0 else Line(_weighted_median((each / share, weight) for share, each, weight in aged), 0.0)
+    exact = _missed(line, aged) < _EXACTLY * _missed(without, aged)
+    return line if exact or _is_no_chance(slopes, shares) else without
+
+
+def _missed(line: Line, aged: Sequence[tuple[float, float, float]]) -> float:
+    return sum(abs(each - line.b - line.a * share) * weight for share, each, weight in aged)
+
+
+def _is_no_chance(slopes: Sequence[tuple[float, float]], shares: Sequence[float]) -> bool:
+    """Tell whether so many slopes with one sign are rarer than one in forty by chance (Mann–Kendall, with ties)."""
+    rising = sum((slope > 0) - (slope < 0) for slope, _ in slopes)
+    ties = [shares.count(share) for share in set(shares)]
+    spread = sum(n * (n - 1) * (2 * n + 5) * sign for n, sign in [(len(shares), 1), *[(tied, -1) for tied in ties]])
+    return rising > 2 * sqrt(spread / 18)
+
+
+def _weighted_median(weighed: Iterable[tuple[float, float]]) -> float:
+    ordered = sorted(weighed)
+    below = list(accumulate(weight for _, weight in ordered))
+    return ordered[bisect_left(below, below[-1] / 2)][0]
+
+
+def dumped(model: CostModel) -> dict[str, object]:
+    """Return what `loaded` reads back: numbers and lists of them only."""
+    means = [list(mean) for mean in model.means]
+    return {"means": means, "ceiling": model.ceiling, "rest": model.rest, "next_rest": model.next_rest}
+
+
+def loaded(dump: object) -> CostModel:
+    """Read a model back; what is not one is a new one, for where it was kept others may write too."""
+    if not isinstance(dump, Mapping) or not isinstance(dump.get("means"), list):
+        return CostModel()
+    means = tuple([(mean[0], mean[1]) for mean in dump["means"] if _is_mean(mean)])
+    ceiling, rest, next_rest = (dump.get(name) for name in ("ceiling", "rest", "next_rest"))
+    if len(means) < len(dump["means"]) or len(means) > MOST_FETCHES:
+        return CostModel()
+    if not (ceiling is None or _is_count(ceiling, 2, 2**30)) or not _is_count(rest, 0, _LONGEST_REST):
+        return CostModel()
+    if not _is_count(next_rest, _FIRST_REST, _LONGEST_REST):
+        return CostModel()
+    return CostModel(means, ceiling=ceiling, rest=rest, next_rest=next_rest)
+
+
+def _is_mean(mean: object) -> bool:
+    if not isinstance(mean, list) or len(mean) != 2:
+        return False
+    return all(type(one) in {int, float} and 0 <= one < _UNHEARD_OF for one in mean) and mean[0] >= 1
+
+
+def _is_count(value: object, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+class PartCosts:
+    """What single parts took when a call asked for one alone; at most `most` of them, the longest unused go first."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._costs: dict[bytes, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._costs)
+
+    def learn(self, key: bytes, seconds: float) -> None:
+        """Remember what a part took: halfway between what it took before and now."""
+        before = self._costs.pop(key, seconds)
+        self._costs[key] = (before + seconds) / 2
+        if len(self._costs) > self._most:
+            del self._costs[next(iter(self._costs))]
+
+    def get(self, key: bytes) -> float | None:
+        """Return what this part took, None where nothing is remembered."""
+        cost = self._costs.pop(key, None)
+        if cost is not None:
+            self._costs[key] = cost
+        return cost
