@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, combinations
-from math import floor, isfinite, log2, sqrt
-from statistics import harmonic_mean
+from math import exp, floor, isfinite, log, log2, sqrt
+from statistics import median
 
 LEAST_FETCHES = 5
 """The model says nothing before it has seen this many."""
@@ -22,7 +22,9 @@ _FORGETTING = 0.9
 _EXACTLY = 0.25
 _FAR_APART = 1.5
 """Sizes that differ less do not tell a from b."""
-_JUDGED, _ENOUGH_JUDGED = 8, 5
+_JUDGED = 16
+_DOUBT = 1.5
+"""So many standard errors a speed-up has to lie below the least one: a dear question is no slow upstream."""
 _FIRST_REST = 8
 _LONGEST_REST = 512
 _UNHEARD_OF = 1e9
@@ -89,15 +91,13 @@ def learned(model: CostModel, fetched: Fetched) -> CostModel:
     """Return the model that knows one complete fetch more; failed and cut ones teach nothing and are not for it."""
     if fetched.parts < 1 or fetched.calls < 1 or not (fetched.took_s > 0 and isfinite(fetched.upstream_s)):
         return model
-    line, after, waited = model.line, model, False
-    if fetched.at_once > 1 and line is not None:
-        # k calls in line take (k + 1) / 2 times as long as alone; this is half of the way there
-        waited = fetched.upstream_s > line.seconds(fetched.parts, fetched.calls) * (fetched.at_once + 3) / 4
-        after = _judged(model, fetched, line.seconds(fetched.parts) / fetched.took_s, waited=waited)
+    after = model
+    if fetched.at_once > 1 and model.line is not None:
+        after = _judged(model, fetched, model.line.seconds(fetched.parts) / fetched.took_s)
+        if not after.speed_ups or median(after.speed_ups) < LEAST_SPEED_UP * _doubt(model, len(after.speed_ups)):
+            return after  # what calls took that may have waited for each other tells nothing of what one takes
     elif fetched.at_once == 1 and model.rest and fetched.parts > 1:  # one part could not have gone in several calls
         after = replace(model, rest=model.rest - 1)
-    if waited:  # what such calls took tells nothing of what one takes
-        return after
     mean = (fetched.parts / fetched.calls, fetched.upstream_s / fetched.calls)
     return replace(after, means=_with(model.means, mean))
 
@@ -112,21 +112,33 @@ def _with(means: tuple[tuple[float, float], ...], mean: tuple[float, float]) -> 
     return (*means[:oldest], *means[oldest + 1 :], mean)
 
 
-def _judged(model: CostModel, fetched: Fetched, speed_up: float, *, waited: bool) -> CostModel:
+def _judged(model: CostModel, fetched: Fetched, speed_up: float) -> CostModel:
     """Give calls at once up where they gain too little, or allow twice as many where they were few.
 
-    Calls that waited for each other tell at once; else it takes some fetches to tell, for one part that takes nearly
-    all the time leaves nothing to gain, that time.
+    Where fetches of one size take about as long each time, one tells; else it takes some to tell.
     """
     speed_ups = (*model.speed_ups, speed_up)[-_JUDGED:]
-    if harmonic_mean(speed_ups) < LEAST_SPEED_UP and (waited or len(speed_ups) >= _ENOUGH_JUDGED):
+    gain, doubt = median(speed_ups), _doubt(model, len(speed_ups))
+    if gain * doubt < LEAST_SPEED_UP:
         longer = min(model.next_rest * 2, _LONGEST_REST)
         return replace(model, speed_ups=(), ceiling=2, rest=model.next_rest, next_rest=longer)
+    if len(speed_ups) == _JUDGED and gain < LEAST_SPEED_UP * doubt:  # some calls alone will tell
+        return replace(model, speed_ups=(), ceiling=2, rest=_FIRST_REST)
     if model.ceiling is None:
         return replace(model, speed_ups=speed_ups)
     if fetched.at_once < model.ceiling:
         return replace(model, speed_ups=speed_ups, ceiling=None, next_rest=_FIRST_REST)
     return replace(model, speed_ups=speed_ups, ceiling=model.ceiling * 2)
+
+
+def _doubt(model: CostModel, judged: int) -> float:
+    """Return the factor by which the median of so many speed-ups may be off, as far off the line as calls are."""
+    if model.line is None:
+        return 1.0
+    lines = [model.line.seconds(parts) for parts, _ in model.means]
+    off = [abs(log(took / line)) for (_, took), line in zip(model.means, lines, strict=True) if took > 0 < line]
+    deviation = 1.4826 * median(off) if off else 0.0  # robustly: of a normal one, half lies within 0.67 of it
+    return exp(_DOUBT * deviation / sqrt(judged))
 
 
 def fitted(means: Sequence[tuple[float, float]]) -> Line | None:
