@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, combinations
 from math import exp, floor, isfinite, log, log2, sqrt
 from statistics import median
+from typing import TypeGuard
 
 LEAST_FETCHES = 5
 """The model says nothing before it has seen this many."""
@@ -211,7 +212,7 @@ def _is_mean(mean: object) -> bool:
     return all(type(one) in {int, float} and 0 <= one < _UNHEARD_OF for one in mean) and mean[0] >= 1
 
 
-def _is_count(value: object, least: int, most: int) -> bool:
+def _is_count(value: object, least: int, most: int) -> TypeGuard[int]:
     return type(value) is int and least <= value <= most
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush, heapreplace
+from itertools import pairwise
 from math import ceil, floor, hypot, inf
 from typing import Literal
 
@@ -125,12 +126,10 @@ def balanced(
 
 def _in_order(parts: int, number: int) -> list[tuple[int, ...]]:
     cuts = [parts * place // number for place in range(number + 1)]
-    return [tuple(range(start, end)) for start, end in zip(cuts, cuts[1:], strict=False) if start < end]
+    return [tuple(range(start, end)) for start, end in pairwise(cuts) if start < end]
 
 
-def _chosen(
-    missing: Sequence[Missing], bounds: Bounds, model: CostModel, at_once: int, extra_calls: float
-) -> FanOut:
+def _chosen(missing: Sequence[Missing], bounds: Bounds, model: CostModel, at_once: int, extra_calls: float) -> FanOut:
     """Choose by the model: as many at once as may be, in as many calls as promise the earliest end.
 
     Work grows with each call, m·a + b·n for m of them; it stays within `extra_work` of one call's. More calls than go
@@ -146,7 +145,9 @@ def _chosen(
     together = balanced(missing, expected, 1, most_bytes=bounds.most_bytes)
     if line is None or at_once == 1:
         return _ordered(together, expected, 1)
-    plans = [balanced(missing, expected, number, most_bytes=bounds.most_bytes) for number in _numbers(at_once, most_calls)]
+    plans = [
+        balanced(missing, expected, number, most_bytes=bounds.most_bytes) for number in _numbers(at_once, most_calls)
+    ]
     ends = [_end(groups, missing, expected, line, at_once) for groups in plans]
     (_, end), groups = min(zip(ends, plans, strict=True), key=lambda plan: sum(plan[0]))
     return _ordered(together if end * LEAST_SPEED_UP > line.seconds(parts) else groups, expected, at_once)

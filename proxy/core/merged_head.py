@@ -23,8 +23,8 @@ _NEVER_MERGED = frozenset(
 _THE_SAME_IN_ALL = frozenset(
     {
         # the body
-        b"content-type", b"content-language", b"content-disposition", b"content-script-type", b"content-style-type",
-        b"link", b"location", b"refresh", b"sourcemap", b"odata-version", b"deprecation", b"sunset",
+        b"content-type", b"content-language", b"content-disposition", b"link", b"location",
+        b"refresh", b"sourcemap",
         # security
         b"content-security-policy", b"content-security-policy-report-only", b"strict-transport-security",
         b"www-authenticate", b"proxy-authenticate", b"authentication-info", b"x-content-type-options",
@@ -33,7 +33,7 @@ _THE_SAME_IN_ALL = frozenset(
         b"cross-origin-embedder-policy", b"cross-origin-embedder-policy-report-only", b"cross-origin-opener-policy",
         b"cross-origin-opener-policy-report-only", b"cross-origin-resource-policy", b"origin-agent-cluster",
         b"timing-allow-origin", b"clear-site-data", b"integrity-policy", b"public-key-pins", b"expect-ct",
-        b"service-worker-allowed", b"no-vary-search", b"p3p",
+        b"service-worker-allowed", b"no-vary-search",
         # caching, in words that are for others
         b"cdn-cache-control", b"surrogate-control", b"edge-control",
     }
@@ -49,12 +49,9 @@ _DROPPED = HOP_BY_HOP | {
 
 # A directive that only permits needs the word of all; one that restricts, that of one (RFC 9111 §5.2.2).
 _PERMITS = frozenset({"public", "immutable", "must-understand"})
-_RESTRICTS = frozenset(
-    {"no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate", "no-transform"}
-)
+_RESTRICTS = frozenset({"no-store", "no-cache", "private", "must-revalidate", "proxy-revalidate", "no-transform"})
 _GRACE = frozenset({"stale-while-revalidate", "stale-if-error"})
 _LIFETIMES = frozenset({"max-age", "s-maxage"})
-_UNDERSTOOD = _PERMITS | _RESTRICTS | _GRACE | _LIFETIMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +145,31 @@ def _freshness(read: Sequence[Fields], now: float) -> bytes | None:
     if all(value == values[0] for value in values) and (len(expires) == 1 or b"max-age" in (values[0] or b"")):
         return values[0]
     said = [cache_control.parse(value) for value in values]
-    if any(one not in _UNDERSTOOD for directives in said for one in directives) and len(set(values)) > 1:
-        raise Fallback(Reason.MERGED_HEAD)  # nobody knows whether it permits or restricts
     merged: dict[str, str | None] = {}
     for name in dict.fromkeys([name for directives in said for name in directives]):
         having = [directives for directives in said if name in directives]
         if name in _RESTRICTS:
             merged[name] = _about(name, having)
-        elif name not in _LIFETIMES and len(having) == len(said):
-            merged[name] = _least([cache_control.seconds(directives, name) for directives in said]) if name in _GRACE else having[0][name]
+        elif name in _GRACE and len(having) == len(said):
+            merged[name] = _least([cache_control.seconds(directives, name) for directives in said])
+        elif name in _PERMITS and len(having) == len(said):
+            merged[name] = None
+        elif name not in _GRACE | _PERMITS | _LIFETIMES:
+            merged[name] = _unknown(name, said)
     return _written(merged | _lifetimes(said, read, now))
+
+
+def _unknown(name: str, said: Sequence[Directives]) -> str | None:
+    """Return the argument that all give; nobody knows whether such a directive permits or restricts."""
+    if any(name not in one or one[name] != said[0].get(name) for one in said):
+        raise Fallback(Reason.MERGED_HEAD)
+    return said[0][name]
 
 
 def _about(name: str, having: Sequence[Directives]) -> str | None:
     """Return the fields that a no-cache or private is about in all; None, for all fields, where one names none."""
-    named = [cache_control.fields(directives, name) for directives in having if name in OF_FIELDS]
-    if not named or not all(named):
+    named = [cache_control.fields(directives, name) for directives in having]
+    if name not in OF_FIELDS or not all(named):
         return None
     return ", ".join(sorted(one.decode("latin-1") for one in frozenset().union(*named)))
 
@@ -176,7 +182,7 @@ def _lifetimes(said: Sequence[Directives], read: Sequence[Fields], now: float) -
         for directives, lifetime in zip(said, own, strict=True)
     ]
     merged: dict[str, str | None] = {}
-    if any("max-age" in directives for directives in said) or (None in own and any(own)):
+    if any("max-age" in directives for directives in said) or len({one is None for one in own}) == 2:
         merged["max-age"] = _least(own)
     if any("s-maxage" in directives for directives in said):
         merged["s-maxage"] = _least(shared)
@@ -197,10 +203,10 @@ def _least(seconds: Collection[float | None]) -> str:
 
 
 def _written(directives: Directives) -> bytes | None:
-    """Write Cache-Control; the fields that a directive names stand in quotes (RFC 9111 §5.2.2.4)."""
+    """Write Cache-Control; more than one word stands in quotes (RFC 9111 §5.2)."""
     words = []
     for name, argument in directives.items():
-        quote = '"' if name in OF_FIELDS else ""
+        quote = "" if argument is None or argument.isalnum() else '"'
         words.append(name if argument is None else f"{name}={quote}{argument}{quote}")
     return ", ".join(words).encode("latin-1") or None
 
