@@ -83,3 +83,46 @@ def fetch(
     took, calls = upstream.takes(plan, costs)
     fetched = Fetched(len(costs), len(calls), sum(calls), took, plan.at_once)
     return took, upstream.per_call * len(calls) + sum(costs), learned(model, fetched)
+
+
+def warmed(
+    upstream: Upstream, costs: Costs, dice: random.Random, parts: int, shares: Sequence[float] = (1, 0.5, 1, 0.3, 0.7)
+) -> CostModel:
+    """Return a model after its first five fetches: such shares of composites of so many parts, all in one call."""
+    model = CostModel()
+    for share in shares:
+        missing = composite(dice, costs, parts)[: max(1, round(parts * share))]
+        _, _, model = fetch(model, upstream, missing, Bounds("auto"))
+    return model
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one composite took, beside in-order list scheduling of its parts and beside the bound; in seconds."""
+
+    took: float
+    listed: float
+    bound: float
+    worked: float
+
+
+def run(
+    residual: str,
+    costs: Costs,
+    parts: int,
+    at_once: int,
+    *,
+    known: bool,
+    upstream: Upstream | None = None,
+    rounds: int = 60,
+    seed: int = 1,
+) -> list[Done]:
+    """Ask for composites one after the other; the model learns on, after its first five fetches, which are not told."""
+    dice, upstream = random.Random(f"{seed} {parts} {at_once}"), upstream or Upstream()
+    model, done = warmed(upstream, costs, dice, parts), []
+    for _ in range(rounds):
+        some = composite(dice, costs, parts)
+        took, worked, model = fetch(model, upstream, some, Bounds(residual, at_once), some if known else None)
+        listed, bound = in_order(some, at_once, upstream.per_call), limit(some, at_once, upstream.per_call)
+        done.append(Done(took, listed, bound, worked))
+    return done

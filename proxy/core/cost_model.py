@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, combinations
-from math import exp, floor, isfinite, log, log2, sqrt
+from math import exp, floor, log, log2, sqrt
 from statistics import median
 from typing import TypeGuard
 
@@ -20,15 +20,15 @@ LEAST_SPEED_UP = 1.2
 _FORGETTING = 0.9
 """What each fetch weighs beside the one after it."""
 # A fixed cost is believed where it explains nearly all, or where chance would hardly show one.
-_EXACTLY = 0.25
+_EXACTLY = 0.1
 _FAR_APART = 1.5
 """Sizes that differ less do not tell a from b."""
 _JUDGED = 16
 _DOUBT = 1.5
 """So many standard errors a speed-up has to lie below the least one: a dear question is no slow upstream."""
-_FIRST_REST = 8
+_SHORT_REST, _FIRST_REST = 3, 8
 _LONGEST_REST = 512
-_UNHEARD_OF = 1e9
+_SHORTEST_S, _LONGEST_S = 1e-9, 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,14 @@ class CostModel:
 
 def learned(model: CostModel, fetched: Fetched) -> CostModel:
     """Return the model that knows one complete fetch more; failed and cut ones teach nothing and are not for it."""
-    if fetched.parts < 1 or fetched.calls < 1 or not (fetched.took_s > 0 and isfinite(fetched.upstream_s)):
+    times = (fetched.took_s, fetched.upstream_s)
+    if fetched.parts < 1 or fetched.calls < 1 or not all(_SHORTEST_S < seconds < _LONGEST_S for seconds in times):
         return model
     after = model
     if fetched.at_once > 1 and model.line is not None:
-        after = _judged(model, fetched, model.line.seconds(fetched.parts) / fetched.took_s)
-        if not after.speed_ups or median(after.speed_ups) < LEAST_SPEED_UP * _doubt(model, len(after.speed_ups)):
+        after = _judged(model, model.line, fetched)
+        doubt = _doubt(model, model.line, len(after.speed_ups))
+        if not after.speed_ups or median(after.speed_ups) < LEAST_SPEED_UP * doubt:
             return after  # what calls took that may have waited for each other tells nothing of what one takes
     elif fetched.at_once == 1 and model.rest and fetched.parts > 1:  # one part could not have gone in several calls
         after = replace(model, rest=model.rest - 1)
@@ -113,18 +115,18 @@ def _with(means: tuple[tuple[float, float], ...], mean: tuple[float, float]) -> 
     return (*means[:oldest], *means[oldest + 1 :], mean)
 
 
-def _judged(model: CostModel, fetched: Fetched, speed_up: float) -> CostModel:
+def _judged(model: CostModel, line: Line, fetched: Fetched) -> CostModel:
     """Give calls at once up where they gain too little, or allow twice as many where they were few.
 
     Where fetches of one size take about as long each time, one tells; else it takes some to tell.
     """
-    speed_ups = (*model.speed_ups, speed_up)[-_JUDGED:]
-    gain, doubt = median(speed_ups), _doubt(model, len(speed_ups))
+    speed_ups = (*model.speed_ups, line.seconds(fetched.parts) / fetched.took_s)[-_JUDGED:]
+    gain, doubt = median(speed_ups), _doubt(model, line, len(speed_ups))
     if gain * doubt < LEAST_SPEED_UP:
         longer = min(model.next_rest * 2, _LONGEST_REST)
         return replace(model, speed_ups=(), ceiling=2, rest=model.next_rest, next_rest=longer)
     if len(speed_ups) == _JUDGED and gain < LEAST_SPEED_UP * doubt:  # some calls alone will tell
-        return replace(model, speed_ups=(), ceiling=2, rest=_FIRST_REST)
+        return replace(model, speed_ups=(), rest=_SHORT_REST)
     if model.ceiling is None:
         return replace(model, speed_ups=speed_ups)
     if fetched.at_once < model.ceiling:
@@ -132,14 +134,11 @@ def _judged(model: CostModel, fetched: Fetched, speed_up: float) -> CostModel:
     return replace(model, speed_ups=speed_ups, ceiling=model.ceiling * 2)
 
 
-def _doubt(model: CostModel, judged: int) -> float:
+def _doubt(model: CostModel, line: Line, judged: int) -> float:
     """Return the factor by which the median of so many speed-ups may be off, as far off the line as calls are."""
-    if model.line is None:
-        return 1.0
-    lines = [model.line.seconds(parts) for parts, _ in model.means]
-    off = [abs(log(took / line)) for (_, took), line in zip(model.means, lines, strict=True) if took > 0 < line]
-    deviation = 1.4826 * median(off) if off else 0.0  # robustly: of a normal one, half lies within 0.67 of it
-    return exp(_DOUBT * deviation / sqrt(judged))
+    off = [abs(log(took / line.seconds(parts))) for parts, took in model.means]
+    deviation = 1.4826 * median(off)  # robustly: of what is normally distributed, half lies within 0.67 of it
+    return exp(_DOUBT * deviation / sqrt(max(1, judged)))
 
 
 def fitted(means: Sequence[tuple[float, float]]) -> Line | None:
@@ -163,26 +162,29 @@ def fitted(means: Sequence[tuple[float, float]]) -> Line | None:
         return without
     b = _weighted_median((each - a * share, weight) for share, each, weight in aged)
     line = Line(a, b) if b > 0 else Line(_weighted_median((each / share, weight) for share, each, weight in aged), 0.0)
-    exact = _missed(line, aged) < _EXACTLY * _missed(without, aged)
-    return line if exact or _is_no_chance(slopes, shares) else without
+    off = zip(_missed(line, aged), _missed(without, aged), strict=True)
+    is_exact = any(with_a < _EXACTLY * without_a for with_a, without_a in off)
+    return line if is_exact or _is_no_chance(slopes, shares) else without
 
 
-def _missed(line: Line, aged: Sequence[tuple[float, float, float]]) -> float:
-    return sum(abs(each - line.b - line.a * share) * weight for share, each, weight in aged)
+def _missed(line: Line, aged: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """Return how far off the line all are together, and three quarters at most: a few may be far off any line."""
+    off = [(abs(each - line.b - line.a * share), weight) for share, each, weight in aged]
+    return sum([distance * weight for distance, weight in off]), _weighted_median(off, 0.75)
 
 
 def _is_no_chance(slopes: Sequence[tuple[float, float]], shares: Sequence[float]) -> bool:
-    """Tell whether so many slopes with one sign are rarer than one in forty by chance (Mann–Kendall, with ties)."""
+    """Tell whether so many slopes with one sign are rarer than one in two hundred by chance (Mann–Kendall, with ties)."""
     rising = sum((slope > 0) - (slope < 0) for slope, _ in slopes)
     ties = [shares.count(share) for share in set(shares)]
     spread = sum(n * (n - 1) * (2 * n + 5) * sign for n, sign in [(len(shares), 1), *[(tied, -1) for tied in ties]])
-    return rising > 2 * sqrt(spread / 18)
+    return rising > 2.6 * sqrt(spread / 18)
 
 
-def _weighted_median(weighed: Iterable[tuple[float, float]]) -> float:
+def _weighted_median(weighed: Iterable[tuple[float, float]], share: float = 0.5) -> float:
     ordered = sorted(weighed)
     below = list(accumulate(weight for _, weight in ordered))
-    return ordered[bisect_left(below, below[-1] / 2)][0]
+    return ordered[bisect_left(below, below[-1] * share)][0]
 
 
 def dumped(model: CostModel) -> dict[str, object]:
@@ -209,7 +211,7 @@ def loaded(dump: object) -> CostModel:
 def _is_mean(mean: object) -> bool:
     if not isinstance(mean, list) or len(mean) != 2:
         return False
-    return all(type(one) in {int, float} and 0 <= one < _UNHEARD_OF for one in mean) and mean[0] >= 1
+    return all(type(one) in {int, float} and _SHORTEST_S < one < _LONGEST_S for one in mean) and mean[0] >= 1
 
 
 def _is_count(value: object, least: int, most: int) -> TypeGuard[int]:
