@@ -23,7 +23,7 @@ _FORGETTING = 0.9
 _EXACTLY = 0.1
 _FAR_APART = 1.5
 """Sizes that differ less do not tell a from b."""
-_JUDGED = 16
+_JUDGED, _ENOUGH_JUDGED = 16, 5
 _DOUBT = 1.5
 """So many standard errors a speed-up has to lie below the least one: a dear question is no slow upstream."""
 _SHORT_REST, _FIRST_REST = 3, 8
@@ -118,11 +118,14 @@ def _with(means: tuple[tuple[float, float], ...], mean: tuple[float, float]) -> 
 def _judged(model: CostModel, line: Line, fetched: Fetched) -> CostModel:
     """Give calls at once up where they gain too little, or allow twice as many where they were few.
 
-    Where fetches of one size take about as long each time, one tells; else it takes some to tell.
+    Where fetches of one size take about as long each time, one tells whose calls waited for each other; else it takes
+    some to tell, for one part that takes nearly all the time leaves nothing to gain, that time.
     """
     speed_ups = (*model.speed_ups, line.seconds(fetched.parts) / fetched.took_s)[-_JUDGED:]
     gain, doubt = median(speed_ups), _doubt(model, line, len(speed_ups))
-    if gain * doubt < LEAST_SPEED_UP:
+    # k calls in line take (k + 1) / 2 times as long as alone; this is half of the way there
+    waited = fetched.upstream_s > line.seconds(fetched.parts, fetched.calls) * (fetched.at_once + 3) / 4
+    if gain * doubt < LEAST_SPEED_UP and (waited or len(speed_ups) >= _ENOUGH_JUDGED):
         longer = min(model.next_rest * 2, _LONGEST_REST)
         return replace(model, speed_ups=(), ceiling=2, rest=model.next_rest, next_rest=longer)
     if len(speed_ups) == _JUDGED and gain < LEAST_SPEED_UP * doubt:  # some calls alone will tell
