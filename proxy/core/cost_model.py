@@ -87,6 +87,11 @@ class CostModel:
         """Return how many calls at once are worth trying now; None for any number."""
         return 1 if self.rest else self.ceiling
 
+    @property
+    def has_gained(self) -> bool:
+        """Tell whether calls at once have gained enough since they were last given up."""
+        return bool(self.speed_ups) and median(self.speed_ups) >= LEAST_SPEED_UP
+
 
 def learned(model: CostModel, fetched: Fetched) -> CostModel:
     """Return the model that knows one complete fetch more; failed and cut ones teach nothing and are not for it."""
@@ -130,7 +135,7 @@ def _judged(model: CostModel, line: Line, fetched: Fetched) -> CostModel:
         return replace(model, speed_ups=(), ceiling=2, rest=model.next_rest, next_rest=longer)
     if len(speed_ups) == _JUDGED and gain < LEAST_SPEED_UP * doubt:  # some calls alone will tell
         return replace(model, speed_ups=(), rest=_SHORT_REST)
-    if model.ceiling is None:
+    if model.ceiling is None or gain < LEAST_SPEED_UP:
         return replace(model, speed_ups=speed_ups)
     if fetched.at_once < model.ceiling:
         return replace(model, speed_ups=speed_ups, ceiling=None, next_rest=_FIRST_REST)

@@ -139,8 +139,8 @@ def _chosen(missing: Sequence[Missing], bounds: Bounds, model: CostModel, at_onc
     at_once = min(at_once, model.most_at_once or at_once)
     most_calls = 1 if line is None else _most_calls(line, parts, bounds.extra_work, extra_calls)
     at_once = min(at_once, most_calls)
-    if line is not None and (not line.told or model.ceiling is not None):
-        most_calls = at_once  # nobody knows yet what one more costs
+    if line is not None and not (line.told and model.has_gained and model.ceiling is None):
+        most_calls = at_once  # nobody knows yet what one more costs, or gains
     expected = _expected(missing)
     together = balanced(missing, expected, 1, most_bytes=bounds.most_bytes)
     if line is None or at_once == 1:

@@ -193,6 +193,19 @@ def test_calls_at_once_come_back_by_doubling():
     assert model.next_rest == 8
 
 
+def test_they_do_not_come_back_where_they_gain_too_little():
+    dice = random.Random(3)
+    noisy = taught([alone(8, 8 * dice.lognormvariate(0, 0.5)) for _ in range(20)])
+    coming_back = replace(noisy, ceiling=2)
+    assert taught([together(8, noisy.line.seconds(8) / 1.1, 2)], coming_back).most_at_once == 2
+    assert taught([together(8, noisy.line.seconds(8) / 1.3, 2)], coming_back).most_at_once == 4
+
+
+@pytest.mark.parametrize(("fetches", "has_gained"), [([], False), ([GAINS], True), ([IN_LINE], False)])
+def test_calls_at_once_have_gained_once_they_were_seen_to(fetches, has_gained):
+    assert taught(fetches, KNOWN).has_gained is has_gained
+
+
 def test_a_dear_question_is_no_slow_upstream():
     dice = random.Random(3)
     noisy = taught([alone(8, 8 * dice.lognormvariate(0, 0.5)) for _ in range(20)])

@@ -26,12 +26,12 @@ from proxy.errors import Fallback
 SIZES = (1, 30, 4, 17, 9, 2, 24, 6)
 
 
-def model_of(a, b, sizes=SIZES):
-    """Return the model of an upstream that takes a + b·n."""
+def model_of(a, b, sizes=SIZES, *, gained=True):
+    """Return the model of an upstream that takes a + b·n, and for 30 parts half of it where two calls ask for them."""
     model = CostModel()
     for parts in sizes:
         model = learned(model, Fetched(parts, 1, a + b * parts, a + b * parts))
-    return model
+    return learned(model, Fetched(30, 2, 2 * a + b * 30, a / 2 + b * 15, at_once=2)) if gained and model.line else model
 
 
 def parts(number, costs=(), size=0):
@@ -170,7 +170,7 @@ def test_auto_asks_once_where_more_calls_promise_too_little():
 
 
 def test_auto_asks_once_where_calls_at_once_were_given_up():
-    model = learned(model_of(0, 2.0), Fetched(8, 2, 24.0, 16.0, at_once=2))
+    model = learned(model_of(0, 2.0, gained=False), Fetched(8, 2, 24.0, 16.0, at_once=2))
     assert len(planned(parts(8), model=model, max_parallel=8).calls) == 1
     for _ in range(8):
         model = learned(model, Fetched(8, 1, 16.0, 16.0))
@@ -179,8 +179,12 @@ def test_auto_asks_once_where_calls_at_once_were_given_up():
 
 
 def test_auto_makes_no_more_calls_than_at_once_where_nobody_knows_what_one_costs():
-    assert len(planned(parts(32), model=model_of(0, 2.0, [8] * 5), max_parallel=4).calls) == 4
+    assert len(planned(parts(32), model=model_of(0, 2.0, [8] * 5, gained=False), max_parallel=4).calls) == 4
     assert len(planned(parts(32), model=model_of(0, 2.0), max_parallel=4).calls) > 4
+
+
+def test_auto_makes_no_more_calls_than_at_once_before_these_have_gained():
+    assert len(planned(parts(32), model=model_of(0, 2.0, gained=False), max_parallel=4).calls) == 4
 
 
 def test_auto_takes_parts_that_cost_nothing_as_they_come():
