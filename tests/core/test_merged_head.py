@@ -163,6 +163,20 @@ def test_pragma_forbids_where_one_does():
     assert one(b"pragma", None, b"no-cache") == b"no-cache"
 
 
+GROUPS = {
+    "cache-groups": (b'"a"', b'"b, c", "A"', b'"a", "b, c", "A"'),
+    "cache-tag": (b"a", b"B,A", b"a,B,A"),
+    "surrogate-key": (b"a", b"B A", b"a B A"),
+    "xkey": (b"a", b"b c", b"a b c"),
+}
+
+
+@pytest.mark.parametrize(("name", "first", "second", "both"), [(name, *row) for name, row in GROUPS.items()])
+def test_what_invalidates_a_part_invalidates_the_whole(name, first, second, both):
+    """RFC 9875 §2."""
+    assert one(name.encode(), first, None, second, first) == both
+
+
 NEVER = [b"set-cookie", b"content-range", b"x-total-count", b"x-pagination"]
 
 
