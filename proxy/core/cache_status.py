@@ -36,6 +36,19 @@ def hit(ttl: float, reason: str | None = None) -> bytes:
     return f"Frontrunner; hit; ttl={int(ttl)}{detail}".encode("ascii")
 
 
+def composite(parts: int, hits: int, *, ttl: float = 0.0, stored: bool = False, collapsed: bool = False) -> bytes:
+    """Write the form of a merged answer: so many of its parts came from the store.
+
+    `ttl` is how long the part is fresh that expires first, in seconds; told where all of them were there. `stored`:
+    all others now are. `collapsed`: some came from another's fetch.
+    """
+    if hits == parts:
+        how = f"hit; ttl={int(ttl)}"
+    else:
+        how = f"fwd={'partial' if hits else 'uri-miss'}{'; stored' * stored}{'; collapsed' * collapsed}"
+    return f'Frontrunner; {how}; detail="parts={parts};hit={hits}"'.encode("ascii")
+
+
 def forwarded(
     outcome: Outcome,
     reason: str | None,

@@ -39,6 +39,8 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     INCOMPLETE = "incomplete"
     OVERTAKEN = "overtaken"
+    # parts do not make one answer
+    MERGED_HEAD = "merged_head"
     # we answered in the upstream's place, or could not
     BAD_REQUEST = "bad_request"
     TARGET_SIZE = "target_size"

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.core import cache_status
 from proxy.core.reasons import Reason
+from proxy.core.structured import Token, items
 from proxy.core.types import Outcome
 
 # RFC 8941: a member of a list is an item with parameters; ours are tokens, integers and true booleans.
@@ -65,6 +66,26 @@ def test_every_form_is_a_member_of_a_structured_list(outcome, reason):
     assert _MEMBER.fullmatch(member)
     assert re.search(rb"; fwd=(bypass|method|uri-miss|vary-miss|miss|request|stale|partial)(;|$)", member)
     assert b"hit" not in member.split(b"; detail=")[0]
+
+
+COMPOSITE = {
+    "§2.2: some parts were there": (8, 6, {}, b'fwd=partial; detail="parts=8;hit=6"'),
+    "§2.2: none was": (8, 0, STORED, b'fwd=uri-miss; stored; detail="parts=8;hit=0"'),
+    "§2.5, §2.6: and now they are, some by another's fetch": (
+        8, 7, {**STORED, **COLLAPSED}, b'fwd=partial; stored; collapsed; detail="parts=8;hit=7"',
+    ),
+    "§2.1, §2.4: all were, one of them for a minute": (3, 3, {"ttl": 60.5}, b'hit; ttl=60; detail="parts=3;hit=3"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("parts", "hits", "more", "parameters"), COMPOSITE.values(), ids=COMPOSITE)
+def test_an_answer_made_of_parts_tells_how_many_were_there(parts, hits, more, parameters):
+    member = cache_status.composite(parts, hits, **more)
+    assert member == b"Frontrunner; " + parameters
+    (item,) = items(member)
+    assert item.value == Token("Frontrunner")
+    assert item.params["detail"] == f"parts={parts};hit={hits}"
+    assert ("hit" in item.params) != ("fwd" in item.params)
 
 
 def test_the_name_of_the_field():
