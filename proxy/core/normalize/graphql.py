@@ -1,13 +1,13 @@
 """`graphql`: a GraphQL query means its document, its variables and the operation it selects, however they are spelled."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from proxy.core import json_text
+from proxy.core.graphql_text import too_deep
 from proxy.core.json_text import Json
 from proxy.core.params import params_of, with_params
 from proxy.core.params import parse as parse_params
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT = 256 * 1024
 MAX_TOKENS = 5_000
-MAX_DEPTH = 100
 MAX_REMEMBERED = 16 * 1024
 
 _MEMBERS = frozenset({"query", "operationName", "variables", "extensions"})
@@ -166,7 +165,7 @@ def _read(document: str) -> tuple[Definition, ...]:
 
     if len(document) > MAX_DOCUMENT:
         raise Fallback(Reason.KEY_BODY_SIZE)
-    if _too_deep(document):
+    if too_deep(document):
         raise Fallback(Reason.KEY_BODY_DEPTH)
     try:
         nodes = parse(document, max_tokens=MAX_TOKENS).definitions
@@ -185,22 +184,6 @@ def _read(document: str) -> tuple[Definition, ...]:
 
 
 _remembered = lru_cache(maxsize=256)(_read)
-
-
-# Possessive, and content with a string that nothing ends: linear whatever a client sends.
-_NO_BRACKETS = re.compile(
-    r'''"""(?:[^"\\]|\\"""|\\|"(?!""))*+(?:""")?+ | "(?:[^"\\\n\r]|\\.)*+"?+ | \#[^\n\r]*+ | [^][{}()"#]++''',
-    re.VERBOSE | re.DOTALL,
-)
-_LEVELS = {"{": 1, "[": 1, "(": 1, "}": -1, "]": -1, ")": -1}
-
-
-def _too_deep(document: str) -> bool:
-    """Is it nested over MAX_DEPTH levels? The parser takes a level of Python's own stack for each."""
-    if sum(map(document.count, "{[(")) <= MAX_DEPTH:
-        return False
-    levels = accumulate(map(_LEVELS.__getitem__, _NO_BRACKETS.sub("", document)))
-    return any(map(MAX_DEPTH.__lt__, levels))
 
 
 def _tokens(first: "Token", last: "Token") -> Iterator["Token"]:
