@@ -20,6 +20,9 @@ class Limits:
     answer_bytes: int = 32 * 2**20
 
 
+LIMITS = Limits()
+
+
 class Part(NamedTuple):
     """One part of a request: `raw` builds requests, `identity` makes its key, `label` is what names it in an answer.
 
@@ -173,9 +176,9 @@ def _agreed(texts: Iterable[bytes | None]) -> bytes | None:
 
 
 def sorted_somehow(labels: Sequence[str]) -> bool:
-    """Tell whether labels stand in an order that sorting would give, by text or as whole numbers, up or down."""
-    orders: list[Sequence[Any]] = [labels]
-    if all(label.removeprefix("-").isdecimal() and len(label) < 20 for label in labels):
+    """Tell whether labels stand in an order that sorting would give, up or down: by text, without case, as numbers."""
+    orders: list[Sequence[Any]] = [labels, [label.casefold() for label in labels]]
+    if all(label.removeprefix("-").isdecimal() and len(label) <= 40 for label in labels):
         orders.append([int(label) for label in labels])
     return any(
         all(one <= two for one, two in pairwise(order)) or all(one >= two for one, two in pairwise(order))

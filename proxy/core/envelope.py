@@ -149,9 +149,9 @@ _REASONS = frozenset(Reason)
 
 
 def _check(paths: Sequence[str], dropped: Sequence[str]) -> None:
+    steps = [singular(path) for path in paths]
     for place, path in enumerate(paths):
-        others = [*paths[:place], *paths[place + 1 :]]
-        if any(covers(singular(other), singular(path)) for other in others):
+        if any(covers(other, steps[place]) for number, other in enumerate(steps) if number != place):
             raise ValueError(f"{path!r} stands in what another path names")
     for path in dropped:
         if not isinstance(singular(path)[-1], str):

@@ -1,7 +1,8 @@
 """The order in which a service answers parts, and the check that an answer keeps it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
+from unicodedata import normalize
 
 from proxy.core.composite import Part
 from proxy.core.reasons import Reason
@@ -35,6 +36,21 @@ def labels_of(parts: Sequence[Part]) -> list[str]:
     if len(labels) < len(parts):
         raise Fallback(Reason.FRAME)
     return labels
+
+
+def check_apart(labels: Iterable[str]) -> None:
+    """Raise Fallback (DUPLICATE_PART) where two names may be one to a service: `7` and `07`, `ab` and `AB`.
+
+    It would answer one of them only, and the other would be taken for missing.
+    """
+    named = set(labels)
+    if len({_folded(label) for label in named}) < len(named):
+        raise Fallback(Reason.DUPLICATE_PART)
+
+
+def _folded(label: str) -> str:
+    folded = label if label.isascii() else normalize("NFKC", label)
+    return folded.casefold().strip().removeprefix("+").lstrip("0")
 
 
 def arranged(labels: Sequence[str], order: Order) -> list[int]:

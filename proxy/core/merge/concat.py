@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from proxy.core import json_slices
-from proxy.core.composite import Frame, Limits, Part, Share, Sliced
+from proxy.core.composite import LIMITS, Frame, Limits, Part, Share, Sliced
 from proxy.core.envelope import Envelope, Total, label_at
 from proxy.core.json_path import Path, singular
-from proxy.core.part_order import Order, arranged, check_order, labels_of
+from proxy.core.part_order import Order, arranged, check_apart, check_order, labels_of
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,11 @@ class Concat:
         labels = labels_of(parts)
         if len(set(labels)) < len(labels):
             raise Fallback(Reason.DUPLICATE_PART)
+        if self._by is not None:
+            check_apart(labels)
         return arranged(labels, self.order)
 
-    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = _LIMITS) -> Sliced:
+    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = LIMITS) -> Sliced:
         """Cut the items of each part.
 
         Raises Fallback: FRAME where an item's part was not asked for, or nothing tells whose it is; PART_ORDER where
@@ -88,7 +88,7 @@ class Concat:
             held.setdefault(label, []).append(item)
         return Sliced(opened.frame, tuple([Share(tuple(held.get(part.label or "", ()))) for part in parts]))
 
-    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = _LIMITS) -> bytes:
+    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the body with the items of these parts."""
         if len(shares) != len(parts):
             raise Fallback(Reason.PART_MISSING)
@@ -99,8 +99,10 @@ class Concat:
         path = self._dedupe
         if path is None:
             return items
-        named = [(label_at(json_slices.document(item.decode()).value, path), item) for item in items]
-        return list(dict([*named, *reversed(named)]).values())  # each at its first place, with its first bytes
+        values = [json_slices.document(item.decode()).value for item in items]
+        named = [(label_at(value, path), type(json_slices.value_at(value, path))) for value in values]  # 1 is not "1"
+        first = dict(reversed([*zip(named, items, strict=True)]))
+        return [first[name] for name in dict.fromkeys(named)]  # each at its first place, with its first bytes
 
     def equal(self, one: bytes, other: bytes) -> bool:
         """Compare two bodies but for the totals that may differ."""

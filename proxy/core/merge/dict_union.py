@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from proxy.core import json_slices
-from proxy.core.composite import MISSING, Frame, Limits, Part, Share, Sliced, alike, sorted_somehow
+from proxy.core.composite import LIMITS, MISSING, Frame, Limits, Part, Share, Sliced, alike, sorted_somehow
 from proxy.core.envelope import Envelope, Total
-from proxy.core.part_order import Order, arranged, check_order, labels_of
+from proxy.core.part_order import Order, arranged, check_apart, check_order, labels_of
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +52,11 @@ class DictUnion:
         labels = labels_of([parts[place] for place in places])
         if len(set(labels)) < len(labels):
             raise Fallback(Reason.DUPLICATE_PART)
+        if self.missing == "omit":
+            check_apart(labels)
         return [places[number] for number in arranged(labels, self.order)]
 
-    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = _LIMITS) -> Sliced:
+    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = LIMITS) -> Sliced:
         """Cut the members by their names.
 
         Raises Fallback: FRAME where one was not asked for, DUPLICATE_PART where one comes twice, PART_ORDER where they
@@ -78,7 +78,7 @@ class DictUnion:
             raise Fallback(Reason.PART_MISSING)
         return Sliced(opened.frame, shares, self.order == "request" and not sorted_somehow(names))
 
-    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = _LIMITS) -> bytes:
+    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the body with the members of these parts; raises Fallback (DUPLICATE_PART) where two have one name."""
         if len(shares) != len(parts) or (self.missing == "error" and MISSING in shares):
             raise Fallback(Reason.PART_MISSING)

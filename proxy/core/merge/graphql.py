@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from proxy.core.composite import MISSING, Frame, Limits, Part, Share, Sliced, alike
+from proxy.core.composite import LIMITS, MISSING, Frame, Limits, Part, Share, Sliced, alike
 from proxy.core.envelope import Envelope, Total
 from proxy.core.part_order import check_order, labels_of
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Graphql:
         if len(set(labels)) < len(labels):
             raise Fallback(Reason.DUPLICATE_PART)
 
-    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = _LIMITS) -> Sliced:
+    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = LIMITS) -> Sliced:
         """Cut the members of `data`.
 
         Raises Fallback: PART_ERROR where there are errors, PART_MISSING where a field is absent without a directive
@@ -56,7 +54,7 @@ class Graphql:
         self._check_missing(parts, shares)
         return Sliced(opened.frame, alike(parts, shares), len(names) > 1)
 
-    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = _LIMITS) -> bytes:
+    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the body with the members of these fields, in the order of the query."""
         self.check(parts)
         self._check_missing(parts, shares)

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from proxy.core import json_slices
-from proxy.core.composite import Frame, Kind, Limits, Part, Share, Sliced, alike
+from proxy.core.composite import LIMITS, Frame, Kind, Limits, Part, Share, Sliced, alike
 from proxy.core.envelope import Envelope
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Jsonrpc:
     def check(self, parts: Sequence[Part]) -> None:
         """Take any calls: their ids differ."""
 
-    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = _LIMITS) -> Sliced:
+    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = LIMITS) -> Sliced:
         """Cut each element around its id.
 
         Raises Fallback: PART_MISSING where there is not one for each call, PART_ORDER where they stand in another order.
@@ -45,7 +43,7 @@ class Jsonrpc:
             raise Fallback(Reason.PART_ORDER if sorted(found) == sorted(asked) else Reason.PART_MISSING)
         return Sliced(opened.frame, alike(parts, [share for _, share in cut]), len(parts) > 1)
 
-    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = _LIMITS) -> bytes:
+    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the batch's answer, in the order of the calls."""
         if len(shares) != len(parts) or any(len(share.items) != 2 for share in shares):
             raise Fallback(Reason.PART_MISSING)

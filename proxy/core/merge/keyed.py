@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from proxy.core.composite import MISSING, Frame, Limits, Part, Share, Sliced, alike, sorted_somehow
+from proxy.core.composite import LIMITS, MISSING, Frame, Limits, Part, Share, Sliced, alike, sorted_somehow
 from proxy.core.envelope import Envelope, Total, label_at
 from proxy.core.json_path import Path, singular
-from proxy.core.part_order import Order, arranged, check_order, labels_of
+from proxy.core.part_order import Order, arranged, check_apart, check_order, labels_of
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,8 @@ class Keyed:
         identities = {part.identity: part.label for part in parts}
         if len(set(labels)) < len(identities):  # 1 and "1", say: no item tells which it answers
             raise Fallback(Reason.DUPLICATE_PART)
+        if self.missing == "omit":
+            check_apart(labels)
         if len(identities) == len(parts) or self.duplicates == "each":
             return places
         if self.duplicates == "fallback":
@@ -60,7 +60,7 @@ class Keyed:
         first = {labels[place]: place for place in reversed(places)}
         return [place for place in places if first[labels[place]] == place]
 
-    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = _LIMITS) -> Sliced:
+    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = LIMITS) -> Sliced:
         """Cut the items by what names them.
 
         Raises Fallback: FRAME where an item is not one that was asked for, PART_ORDER where they stand in another
@@ -86,7 +86,7 @@ class Keyed:
             raise Fallback(Reason.PART_MISSING)
         return Sliced(opened.frame, shares, self.order == "request" and not sorted_somehow(labels))
 
-    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = _LIMITS) -> bytes:
+    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the body with the items of these parts."""
         if len(shares) != len(parts) or (self.missing == "error" and MISSING in shares):
             raise Fallback(Reason.PART_MISSING)

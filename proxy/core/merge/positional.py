@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from proxy.core.composite import Frame, Limits, Part, Share, Sliced, alike
+from proxy.core.composite import LIMITS, Frame, Limits, Part, Share, Sliced, alike
 from proxy.core.envelope import Envelope, Total
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +32,14 @@ class Positional:
     def check(self, parts: Sequence[Part]) -> None:
         """Take any parts: each has its own item, and those that come twice have two."""
 
-    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = _LIMITS) -> Sliced:
+    def slice(self, response: Response, parts: Sequence[Part], limits: Limits = LIMITS) -> Sliced:
         """Cut one item for each part; raises Fallback (PART_MISSING) where there are fewer or more."""
         opened = self._envelope.open(response, limits)
         if len(opened.spans) != len(parts):
             raise Fallback(Reason.PART_MISSING)
         return Sliced(opened.frame, alike(parts, [Share((item,)) for item in opened.items()]))
 
-    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = _LIMITS) -> bytes:
+    def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the body with one item for each part."""
         if len(shares) != len(parts) or any(len(share.items) != 1 for share in shares):
             raise Fallback(Reason.PART_MISSING)

@@ -11,8 +11,8 @@ class Splitter(Protocol):
     """Cuts a request into parts, and builds requests for any of them: pure, and bounded before it works.
 
     `proxy.core.split_laws` holds one to its promises: `build` of all places is the request itself, and `build` of some
-    is cut into those parts again, with the same identities and the same frame. `version` is part of every part's key:
-    raise it when the same part gets another identity, or asks something else, than before.
+    is cut into those parts again, with the same frame and (but for one alone) the same identities. `version` is part of
+    every part's key: raise it when the same part gets another identity, or asks something else, than before.
     """
 
     version: ClassVar[int]

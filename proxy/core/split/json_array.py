@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from proxy.core import json_slices
-from proxy.core.composite import Around, Cut, Limits, Part
+from proxy.core.composite import LIMITS, Around, Cut, Limits, Part
 from proxy.core.json_path import Branch, Path, compiled, meets, singular
 from proxy.core.part_request import body_of, with_body
 from proxy.core.reasons import Reason
 from proxy.core.types import Request
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class JsonArray:
         object.__setattr__(self, "_branch", compiled({"parts": [self.path], "denied": self.deny_paths}))
         object.__setattr__(self, "_id", singular(self.id))
 
-    def plan(self, request: Request, limits: Limits = _LIMITS) -> Cut | None:
+    def plan(self, request: Request, limits: Limits = LIMITS) -> Cut | None:
         """Return the array's elements; None where there is no such array or it is empty, Fallback in doubt."""
         if not request.body:
             return None

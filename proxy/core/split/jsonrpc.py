@@ -7,7 +7,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import ClassVar
 
 from proxy.core import json_slices
-from proxy.core.composite import Around, Cut, Limits, Part
+from proxy.core.composite import LIMITS, Around, Cut, Limits, Part
 from proxy.core.json_slices import Span
 from proxy.core.json_text import Verbatim
 from proxy.core.params import Matches, matcher
@@ -38,7 +38,7 @@ class Jsonrpc:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_allowed", matcher(self.allow_methods))
 
-    def plan(self, request: Request, limits: Limits = _LIMITS) -> Cut | None:
+    def plan(self, request: Request, limits: Limits = LIMITS) -> Cut | None:
         """Return the batch's calls; None where the body is no array or an empty one, Fallback in doubt."""
         if not isinstance(request.body, bytes) or not request.body.lstrip(b" \t\n\r").startswith(b"["):
             return None

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from proxy.core.composite import Around, Cut, Limits, Part
+from proxy.core.composite import LIMITS, Around, Cut, Limits, Part
 from proxy.core.params import Matches, exact, matcher
 from proxy.core.part_request import label_of, pieces_of, run_of, with_query
 from proxy.core.reasons import Reason
 from proxy.core.types import Request
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class QueryList:
         spelled = b"".join([_spelled(byte) for byte in self.separator.encode()])
         object.__setattr__(self, "_separator", re.compile(spelled, re.IGNORECASE))
 
-    def plan(self, request: Request, limits: Limits = _LIMITS) -> Cut | None:
+    def plan(self, request: Request, limits: Limits = LIMITS) -> Cut | None:
         """Return the list's members; None without the parameter or its value, Fallback where services could differ."""
         pieces = pieces_of(request, limits, self.separator.encode())
         begin, end = run_of(pieces, self._name)

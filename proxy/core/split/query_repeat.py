@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from proxy.core.composite import Around, Cut, Limits, Part
+from proxy.core.composite import LIMITS, Around, Cut, Limits, Part
 from proxy.core.params import Matches, exact, matcher
 from proxy.core.part_request import label_of, pieces_of, run_of, with_query
 from proxy.core.reasons import Reason
 from proxy.core.types import Request
 from proxy.errors import Fallback
-
-_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class QueryRepeat:
         object.__setattr__(self, "_name", exact(self.name))
         object.__setattr__(self, "_denied", matcher(self.deny_params))
 
-    def plan(self, request: Request, limits: Limits = _LIMITS) -> Cut | None:
+    def plan(self, request: Request, limits: Limits = LIMITS) -> Cut | None:
         """Return the values; None without the parameter, Fallback where services could differ."""
         pieces = pieces_of(request, limits)
         begin, end = run_of(pieces, self._name)
