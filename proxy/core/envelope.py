@@ -153,9 +153,9 @@ def _check(paths: Sequence[str], dropped: Sequence[str]) -> None:
     for place, path in enumerate(paths):
         if any(covers(other, steps[place]) for number, other in enumerate(steps) if number != place):
             raise ValueError(f"{path!r} stands in what another path names")
-    for path in dropped:
-        if not isinstance(singular(path)[-1], str):
-            raise ValueError(f"{path!r} is an element of an array: only members can be left out")
+    elements = [path for path in dropped if isinstance(singular(path)[-1], int)]
+    if elements:
+        raise ValueError(f"{elements[0]!r} is an element of an array: only members can be left out")
 
 
 def _body_of(response: Response, limits: Limits) -> bytes:
