@@ -97,7 +97,7 @@ class Road:
     def __init__(self, splitter: Splitter, merge: Merge, service: Callable[[Request], Response]) -> None:
         self.splitter, self.merge, self.service = splitter, merge, service
         self.parts: dict[Any, bytes] = {}
-        self.frames: dict[Request, bytes] = {}
+        self.frames: dict[Any, bytes] = {}
         self.hits = self.calls = 0
 
     def answer(self, request: Request, dice: Random, limits: Limits = LIMITS) -> bytes:
@@ -106,16 +106,17 @@ class Road:
         if cut is None:
             raise Fallback(Reason.SPLIT_SYNTAX)
         self.merge.check(cut.parts)
-        found = [self.parts.get((cut.frame, part.identity)) for part in cut.parts]
+        key = cut.frame.target, cut.frame.body
+        found = [self.parts.get((key, part.identity)) for part in cut.parts]
         shares = {place: Share.unpacked(share) for place, share in enumerate(found) if share}
         self.hits += len(shares)
-        frames = [Frame.unpacked(self.frames[cut.frame])] if cut.frame in self.frames else []
+        frames = [Frame.unpacked(self.frames[key])] if key in self.frames else []
         for places in self._groups([place for place in range(len(cut.parts)) if place not in shares], dice):
             sliced_frame, sliced = self._fetched(request, cut, places, limits)
             frames.append(sliced_frame)
             shares.update(zip(places, sliced, strict=True))
         frame = united(frames)
-        self.frames[cut.frame] = frame.packed()
+        self.frames[key] = frame.packed()
         return self.merge.merge(frame, cut.parts, [shares[place] for place in sorted(shares)], limits)
 
     def _groups(self, missing: list[int], dice: Random) -> Iterable[list[int]]:
@@ -133,7 +134,7 @@ class Road:
         sliced = self.merge.slice(self.service(self.splitter.build(request, cut, places)), asked, limits)
         for part, share in zip(asked, sliced.shares, strict=True):
             if share.kind != "error":
-                self.parts[cut.frame, part.identity] = share.packed()
+                self.parts[(cut.frame.target, cut.frame.body), part.identity] = share.packed()
         return sliced.frame, sliced.shares
 
 

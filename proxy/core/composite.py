@@ -153,8 +153,10 @@ def alike(parts: Sequence[Part], shares: Sequence[Share]) -> tuple[Share, ...]:
 def united(frames: Sequence[Frame]) -> Frame:
     """Return what several answers' frames show together: of totals that nobody computes, the first one's.
 
-    Raises Fallback (FRAME) where they differ.
+    Raises Fallback (FRAME) where they differ, and where there are none.
     """
+    if not frames:
+        raise Fallback(Reason.FRAME)
     one = frames[0]
     if any((two.pieces, two.holes) != (one.pieces, one.holes) for two in frames):
         raise Fallback(Reason.FRAME)

@@ -110,6 +110,12 @@ def test_frames_are_united_where_each_shows_something():
     assert united([one, two, three]) == Frame((b"{", b"}"), ("items",), (b"",), b"\n", b", ", b"", b" ", b",")
 
 
+def test_no_frames_show_nothing():
+    with pytest.raises(Fallback) as refused:
+        united([])
+    assert refused.value.reason == Reason.FRAME
+
+
 def test_guesses_that_differ_are_none():
     assert united([FRAME._replace(guess=b","), FRAME._replace(guess=b", ")]).guess is None
 

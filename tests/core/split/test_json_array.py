@@ -132,7 +132,7 @@ WRONG_OPTIONS = [
 
 @pytest.mark.parametrize("options", WRONG_OPTIONS, ids=str)
 def test_options_that_mean_nothing(options):
-    with pytest.raises(ValueError, match="path|places"):
+    with pytest.raises(ValueError, match=r"path|places"):
         JsonArray(**options)
 
 
