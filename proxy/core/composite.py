@@ -75,6 +75,10 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
+_LETTERS = {Kind.PRESENT: b"P", Kind.MISSING: b"M", Kind.ERROR: b"E"}
+_KINDS = {letter: kind for kind, letter in _LETTERS.items()}
+
+
 class Share(NamedTuple):
     """One part's share of an answer: the bytes of its items as they came. Only an ERROR is not worth keeping."""
 
@@ -83,13 +87,17 @@ class Share(NamedTuple):
 
     def packed(self) -> bytes:
         """Return this share as bytes to store."""
-        return pack([self.kind.encode(), *self.items])
+        if len(self.items) == 1:  # as most have
+            return _LETTERS[self.kind] + b"=" + self.items[0]
+        return _LETTERS[self.kind] + b"*" + pack(self.items)
 
     @classmethod
     def unpacked(cls, stored: bytes) -> "Share":
         """Read a stored share; raises ValueError where it is none."""
-        kind, *items = _all_bytes(unpack(stored))
-        return cls(tuple(items), Kind(kind.decode()))
+        kind = _KINDS.get(stored[:1])
+        if kind is None or stored[1:2] not in {b"=", b"*"}:
+            raise ValueError("not a share")
+        return cls((stored[2:],) if stored[1:2] == b"=" else tuple(_all_bytes(unpack(stored[2:]))), kind)
 
 
 MISSING = Share((), Kind.MISSING)
@@ -213,6 +221,6 @@ def unpack(packed: bytes) -> list[bytes | None]:
 
 
 def _all_bytes(texts: Sequence[bytes | None]) -> list[bytes]:
-    if None in texts or not texts:
+    if None in texts:
         raise ValueError("not packed by us")
     return [text for text in texts if text is not None]

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from proxy.core import json_slices, json_text
 from proxy.core.composite import Frame, Limits
 from proxy.core.json_path import Branch, Path, compiled, covers, singular
-from proxy.core.json_slices import Found, Held, Span, name_of, value_at
+from proxy.core.json_slices import Found, Held, Read, Span, name_of, value_at
 from proxy.core.json_text import Verbatim
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
@@ -74,8 +74,8 @@ class Envelope:
         sums = {f"sum {total.sum}": singular(total.sum) for total in totals.values() if isinstance(total, Sum)}
         return cls(opening, compiled(marked), sums)
 
-    def open(self, response: Response, limits: Limits) -> Opened:
-        """Find an answer's items.
+    def open(self, response: Response, limits: Limits, read: Read = json_slices.scan) -> Opened:
+        """Find an answer's items; `read` reads each.
 
         Raises Fallback: PART_ERROR for any status but 200, SPLIT_LIMIT for a body over `limits.answer_bytes`, FRAME
         where it is not JSON in UTF-8 with such items, once, evenly separated, with totals that say what is declared.
@@ -83,7 +83,7 @@ class Envelope:
         body = _body_of(response, limits)
         try:
             text = json_text.decoded(body)
-            found = json_slices.find(text, self.branch, _ITEMS)
+            found = json_slices.find(text, self.branch, _ITEMS, None, read)
         except Fallback:
             raise Fallback(Reason.FRAME) from None
         for place in found:

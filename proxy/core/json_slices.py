@@ -17,6 +17,8 @@ from proxy.core.reasons import Reason
 from proxy.errors import Fallback
 
 _BLANK = re.compile(r"[ \t\n\r]*+")
+_PLAIN_NAME = re.compile(r'"([^"\\\x00-\x1f]*+)"[ \t\n\r]*+:[ \t\n\r]*+')
+_AFTER = re.compile(r"[ \t\n\r]*+([],}])[ \t\n\r]*+")
 
 Read = Callable[[str, Any, int], tuple[Any, int]]
 """Reads the value that begins at an offset, under a member's name or an element's number: its value, and its end."""
@@ -107,13 +109,12 @@ def elements(text: str, at: int, most: int | None = None, read: Read = scan) -> 
             raise Fallback(Reason.SPLIT_LIMIT)
         value, end = read(text, len(spans), at)
         spans.append(Span("", at, at, end, value))
-        at = blank(text, end)
-        mark = text[at : at + 1]
-        if mark == "]":
-            return Held(begin, at + 1, spans)
-        if mark != ",":
+        after = _AFTER.match(text, end)
+        if after is None or after[1] == "}":
             raise _wrong()
-        at = blank(text, at + 1)
+        if after[1] == "]":
+            return Held(begin, after.end(1), spans)
+        at = after.end()
 
 
 def members(text: str, at: int, most: int | None = None, read: Read = scan) -> Held:
@@ -125,20 +126,20 @@ def members(text: str, at: int, most: int | None = None, read: Read = scan) -> H
     while True:
         if len(spans) == most:
             raise Fallback(Reason.SPLIT_LIMIT)
-        name, colon = _name(text, at)
-        value_at = blank(text, colon + 1)
+        plain = _PLAIN_NAME.match(text, at)
+        name, value_at = (plain[1], plain.end()) if plain else _name(text, at)
         value, end = read(text, name, value_at)
         spans.append(Span(name, at, value_at, end, value))
-        at = blank(text, end)
-        mark = text[at : at + 1]
-        if mark == "}":
-            return Held(begin, at + 1, spans)
-        if mark != ",":
+        after = _AFTER.match(text, end)
+        if after is None or after[1] == "]":
             raise _wrong()
-        at = blank(text, at + 1)
+        if after[1] == "}":
+            return Held(begin, after.end(1), spans)
+        at = after.end()
 
 
 def _name(text: str, at: int) -> tuple[str, int]:
+    """Read a member's name with escapes in it, and find where its value begins."""
     if text[at : at + 1] != '"':
         raise _wrong()
     try:
@@ -148,17 +149,23 @@ def _name(text: str, at: int) -> tuple[str, int]:
     colon = blank(text, end)
     if text[colon : colon + 1] != ":":
         raise _wrong()
-    return name, colon
+    return name, blank(text, colon + 1)
 
 
-def held(text: str, at: int, most: int | None = None) -> Held | None:
+def held(text: str, at: int, most: int | None = None, read: Read = scan) -> Held | None:
     """Read what stands at an offset if it is an array or an object."""
     match text[at : at + 1]:
         case "[":
-            return elements(text, at, most)
+            return elements(text, at, most, read)
         case "{":
-            return members(text, at, most)
+            return members(text, at, most, read)
     return None
+
+
+def opened(text: str, key: object, at: int) -> tuple[Any, int]:
+    """Read one value as `scan` does, but an array or object as Held."""
+    inner = held(text, at)
+    return (inner, inner.end) if inner else scan(text, key, at)
 
 
 def document(text: str) -> Span:
@@ -175,18 +182,19 @@ def _whole(text: str, read: Read) -> Span:
 
 
 class _Wanted(NamedTuple):
-    opened: str
+    mark: str
     most: int | None
+    read: Read
     places: list[Found]
 
 
-def find(text: str, branch: Branch, opened: str = "", most: int | None = None) -> list[Found]:
+def find(text: str, branch: Branch, mark: str = "", most: int | None = None, read: Read = scan) -> list[Found]:
     """Return the places of a document where the paths of a tree end, in the order in which they stand.
 
-    The value of a place with the mark `opened` is Held, where it is an array or object; `most` bounds what it holds.
-    Raises Fallback: KEY_DUPLICATE_MEMBER where a member on a path is named twice, else as `elements` does.
+    The value of a place with this `mark` is Held, where it is an array or object; `most` bounds what it holds, and
+    `read` reads it. Raises Fallback: KEY_DUPLICATE_MEMBER where a member on a path is named twice, else as `elements` does.
     """
-    wanted = _Wanted(opened, most, [])
+    wanted = _Wanted(mark, most, read, [])
     root = _whole(text, lambda text, _key, at: _followed(text, at, branch, wanted))
     wanted.places.extend([Found(mark, root, None) for mark in branch.marks])
     return sorted(wanted.places, key=_start)
@@ -202,7 +210,7 @@ def _followed(text: str, at: int, below: Branch | None, wanted: _Wanted) -> tupl
     if below is None or begins not in {"[", "{"}:
         return scan(text, None, at)
     if below.marks:
-        inner = held(text, at, wanted.most) if wanted.opened in below.marks else None
+        inner = held(text, at, wanted.most, wanted.read) if wanted.mark in below.marks else None
         return (inner, inner.end) if inner else scan(text, None, at)
     if begins == "[":
         onward = below.elements

@@ -66,7 +66,7 @@ def test_a_frame_is_read_as_it_was_stored(frame):
     assert Frame.unpacked(frame.packed()) == frame
 
 
-@pytest.mark.parametrize("stored", [b"", b"-,", b"1:x,", b"7:present,-,", b"7:present"])
+@pytest.mark.parametrize("stored", [b"", b"P", b"x=1", b"P-1:x,", b"P*-,", b"P*1:x", b"present"])
 def test_what_is_no_share_is_refused(stored):
     with pytest.raises(ValueError, match=r".*"):
         Share.unpacked(stored)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.json_path import compiled, singular
-from proxy.core.json_slices import Held, document, elements, find, held, members, name_of, value_at
+from proxy.core.json_slices import Held, document, elements, find, held, members, name_of, opened, value_at
 from proxy.core.reasons import Reason
 from proxy.errors import Fallback
 
@@ -183,6 +183,13 @@ def test_scalars_name_things_and_nothing_else_does():
 
 def test_held_opens_arrays_and_objects_only():
     assert [bool(held(text, 0)) for text in ("[1]", '{"a":1}', "1", '"a"', "")] == [True, True, False, False, False]
+
+
+def test_opened_reads_anything_and_opens_what_it_can():
+    (array, end), (text, _) = opened("[[1], 2]", None, 0), opened('"a"', None, 0)
+    assert (end, array.spans[0].value, text) == (8, ["1"], "a")
+    (found,) = find('{"a":[{"b":1}]}', compiled({"x": ["$.a"]}), "x", None, opened)
+    assert found.span.value.spans[0].value.spans[0].name == "b"
 
 
 @pytest.mark.parametrize("text", ["[1,1,1]", '{"a":1,"b":1,"a":1}'])

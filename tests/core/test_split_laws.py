@@ -109,7 +109,7 @@ def test_more_parts_than_the_limit_are_told():
 def test_a_splitter_that_keeps_its_promises_passes():
     assert check_cut(JsonArray("$.q"), REQUEST, [0], [1, 3]).parts[1].raw == b"2"
     assert check_cut(JsonArray("$.q"), replace(REQUEST, headers=()), [0])
-    assert check_cut(JsonArray("$.q"), replace(REQUEST, body=b'{"q":[1]}'), [0])
+    assert check_cut(JsonArray("$.q"), replace(REQUEST, body=b'{"q":    [1]    }'), [0])
     assert check_cut(JsonArray("$.q"), replace(REQUEST, body=b"{}")) is None
 
 

@@ -36,7 +36,7 @@ class Jsonrpc:
 
         Raises Fallback: PART_MISSING where there is not one for each call, PART_ORDER where they stand in another order.
         """
-        opened = self._envelope.open(response, limits)
+        opened = self._envelope.open(response, limits, json_slices.opened)
         cut = [_around_id(opened.text, span) for span in opened.spans]
         found, asked = [mark for mark, _ in cut], [part.mark for part in parts]
         if found != asked:
@@ -58,7 +58,7 @@ class Jsonrpc:
 def _around_id(text: str, span: json_slices.Span) -> tuple[bytes, Share]:
     if text[span.start] != "{":
         raise Fallback(Reason.FRAME)
-    members = json_slices.members(text, span.start).spans
+    members = span.value.spans
     names = [member.name for member in members]
     if len(set(names)) < len(names) or "id" not in names or ("result" in names) == ("error" in names):
         raise Fallback(Reason.FRAME)

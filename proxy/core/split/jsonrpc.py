@@ -44,7 +44,7 @@ class Jsonrpc:
             return None
         text = body_of(request, limits)
         at = json_slices.blank(text, 0)
-        batch = json_slices.elements(text, at, limits.parts)
+        batch = json_slices.elements(text, at, limits.parts, json_slices.opened)
         if json_slices.blank(text, batch.end) != len(text):
             raise Fallback(Reason.KEY_BODY_SYNTAX)
         if not batch.spans:
@@ -58,7 +58,7 @@ class Jsonrpc:
     def _part(self, text: str, span: Span) -> Part:
         if text[span.start] != "{":
             raise Fallback(Reason.SPLIT_SYNTAX)
-        spans = json_slices.members(text, span.start).spans
+        spans = span.value.spans
         members = {member.name: member for member in spans}
         if len(members) < len(spans):
             raise Fallback(Reason.KEY_DUPLICATE_MEMBER)
