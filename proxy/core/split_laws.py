@@ -1,6 +1,6 @@
 """What splitters and merges promise, as checks for the tests of whoever writes one: a broken promise is an AssertionError.
 
-`check_cut` asks a splitter alone, `check_answer` a merge alone, and `check_service` both, with a model of the service:
+`check_cut` asks a splitter alone, `check_answer` a merge alone, and `check_upstream` both, with a model of the service:
 a function from a request to the response that the real one would give.
 """
 
@@ -15,7 +15,7 @@ from proxy.core.split import Splitter
 from proxy.core.types import Request, Response
 from proxy.errors import Fallback
 
-Service = Callable[[Request], Response]
+Upstream = Callable[[Request], Response]
 """A model of the service: the same request always gets the same response."""
 
 
@@ -97,10 +97,10 @@ def check_answer(merge: Merge, response: Response, parts: Sequence[Part], limits
     return sliced
 
 
-def check_service(
+def check_upstream(
     splitter: Splitter,
     merge: Merge,
-    service: Service,
+    upstream: Upstream,
     request: Request,
     groups: Sequence[Sequence[int]],
     limits: Limits = LIMITS,
@@ -117,11 +117,11 @@ def check_service(
     frames: list[Frame] = []
     shares: dict[int, Share] = {}
     for places in groups:
-        sliced = check_answer(merge, service(splitter.build(request, cut, places)), cut.picked(places), limits)
+        sliced = check_answer(merge, upstream(splitter.build(request, cut, places)), cut.picked(places), limits)
         frames.append(sliced.frame)
         shares.update(zip(places, sliced.shares, strict=True))
     body = merge.merge(united(frames), cut.parts, [shares[place] for place in sorted(shares)], limits)
-    whole = service(request)
+    whole = upstream(request)
     _law(merge.equal(body, whole.body if isinstance(whole.body, bytes) else b""), f"split, it is {body!r}", whole)
     return body
 

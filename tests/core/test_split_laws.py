@@ -8,7 +8,7 @@ from proxy.core.composite import LIMITS, Limits, Part, Share
 from proxy.core.merge.positional import Positional
 from proxy.core.reasons import Reason
 from proxy.core.split.json_array import JsonArray
-from proxy.core.split_laws import check_answer, check_cut, check_service
+from proxy.core.split_laws import check_answer, check_cut, check_upstream
 from proxy.core.types import Request, Response
 from proxy.errors import Fallback
 
@@ -182,7 +182,7 @@ def numbers(request, comma=b", "):
 
 
 def test_a_service_whose_answers_can_be_put_together():
-    body = check_service(JsonArray("$.q"), Positional(), numbers, REQUEST, [[0, 2], [1, 3]])
+    body = check_upstream(JsonArray("$.q"), Positional(), numbers, REQUEST, [[0, 2], [1, 3]])
     assert body == b"[1.0, 2.0, 3.0, 4.0]"
 
 
@@ -191,7 +191,7 @@ def test_a_service_whose_answers_cannot():
         return Response(200, (), numbers(request).body.replace(b"[", b"[1"))
 
     with pytest.raises(AssertionError, match="split, it is"):
-        check_service(JsonArray("$.q"), Positional(), first_has_more, REQUEST, [[0, 2], [1, 3]])
+        check_upstream(JsonArray("$.q"), Positional(), first_has_more, REQUEST, [[0, 2], [1, 3]])
 
 
 def test_a_service_whose_answers_differ_around_their_items_is_a_fallback():
@@ -199,16 +199,16 @@ def test_a_service_whose_answers_differ_around_their_items_is_a_fallback():
         return numbers(request, b"," if b"1" in request.body else b", ")
 
     with pytest.raises(Fallback) as refused:
-        check_service(JsonArray("$.q"), Positional(), spaced, REQUEST, [[0, 2], [1, 3]])
+        check_upstream(JsonArray("$.q"), Positional(), spaced, REQUEST, [[0, 2], [1, 3]])
     assert refused.value.reason == Reason.FRAME
 
 
 @pytest.mark.parametrize("groups", [[[0, 1]], [[0, 1, 2, 3], [0]]])
 def test_each_place_is_asked_for_once(groups):
     with pytest.raises(AssertionError, match="each place once"):
-        check_service(JsonArray("$.q"), Positional(), numbers, REQUEST, groups)
+        check_upstream(JsonArray("$.q"), Positional(), numbers, REQUEST, groups)
 
 
 def test_nothing_to_split_is_told():
     with pytest.raises(AssertionError, match="nothing to split"):
-        check_service(JsonArray("$.p"), Positional(), numbers, REQUEST, [])
+        check_upstream(JsonArray("$.p"), Positional(), numbers, REQUEST, [])
