@@ -115,7 +115,7 @@ class Road:
             sliced_frame, sliced = self._fetched(request, cut, places, limits)
             frames.append(sliced_frame)
             shares.update(zip(places, sliced, strict=True))
-        frame = united(frames)
+        frame = united(frames, guess=True)
         self.frames[key] = frame.packed()
         return self.merge.merge(frame, cut.parts, [shares[place] for place in sorted(shares)], limits)
 
@@ -133,7 +133,7 @@ class Road:
         asked = cut.picked(places)
         sliced = self.merge.slice(self.service(self.splitter.build(request, cut, places)), asked, limits)
         for part, share in zip(asked, sliced.shares, strict=True):
-            if share.kind != "error":
+            if share.lasting:
                 self.parts[(cut.frame.target, cut.frame.body), part.identity] = share.packed()
         return sliced.frame, sliced.shares
 

@@ -13,11 +13,12 @@ from proxy.errors import Fallback
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is looked at before any work is done: parts of one request, bytes of its body, bytes of an answer."""
+    """What is looked at before any work is done: parts of one request, bytes of its body; an answer's bytes and items."""
 
     parts: int = 64
     request_bytes: int = 2**20
     answer_bytes: int = 32 * 2**20
+    answer_items: int = 10_000
 
 
 LIMITS = Limits()
@@ -68,22 +69,28 @@ class Cut:
 
 
 class Kind(StrEnum):
-    """What an answer says of a part."""
+    """What an answer says of a part; ABSENT: nothing, but it may have been cut off before that part."""
 
     PRESENT = "present"
     MISSING = "missing"
+    ABSENT = "absent"
     ERROR = "error"
 
 
-_LETTERS = {Kind.PRESENT: b"P", Kind.MISSING: b"M", Kind.ERROR: b"E"}
+_LETTERS = {Kind.PRESENT: b"P", Kind.MISSING: b"M", Kind.ABSENT: b"A", Kind.ERROR: b"E"}
 _KINDS = {letter: kind for kind, letter in _LETTERS.items()}
 
 
 class Share(NamedTuple):
-    """One part's share of an answer: the bytes of its items as they came. Only an ERROR is not worth keeping."""
+    """One part's share of an answer: the bytes of its items as they came."""
 
     items: tuple[bytes, ...]
     kind: Kind = Kind.PRESENT
+
+    @property
+    def lasting(self) -> bool:
+        """Tell whether it may be kept for other requests: neither an ERROR nor ABSENT."""
+        return self.kind in {Kind.PRESENT, Kind.MISSING}
 
     def packed(self) -> bytes:
         """Return this share as bytes to store."""
@@ -101,6 +108,7 @@ class Share(NamedTuple):
 
 
 MISSING = Share((), Kind.MISSING)
+ABSENT = Share((), Kind.ABSENT)
 
 
 class Frame(NamedTuple):
@@ -125,6 +133,11 @@ class Frame(NamedTuple):
         """Return this frame as bytes to store."""
         known = [self.lead, self.between, self.trail, self.empty, self.guess]
         return pack([*known, *[hole.encode() for hole in self.holes], *self.fill, *self.pieces])
+
+    @property
+    def shows_between(self) -> bool:
+        """Tell whether any number of items can be put into it without a guess."""
+        return self.between is not None and self.lead is not None
 
     @classmethod
     def unpacked(cls, stored: bytes) -> "Frame":
@@ -158,10 +171,11 @@ def alike(parts: Sequence[Part], shares: Sequence[Share]) -> tuple[Share, ...]:
     return tuple(shares)
 
 
-def united(frames: Sequence[Frame]) -> Frame:
+def united(frames: Sequence[Frame], *, guess: bool = False) -> Frame:
     """Return what several answers' frames show together: of totals that nobody computes, the first one's.
 
-    Raises Fallback (FRAME) where they differ, and where there are none.
+    Without `guess`, nobody guesses how items are separated where each answer held only one. Raises Fallback (FRAME)
+    where they differ, and where there are none.
     """
     if not frames:
         raise Fallback(Reason.FRAME)
@@ -174,7 +188,7 @@ def united(frames: Sequence[Frame]) -> Frame:
         between=_agreed([frame.between for frame in frames]),
         trail=_agreed([frame.trail for frame in frames]),
         empty=_agreed([frame.empty for frame in frames]),
-        guess=guesses.pop() if len(guesses) == 1 else None,
+        guess=guesses.pop() if guess and len(guesses) == 1 else None,
     )
 
 

@@ -77,15 +77,16 @@ class Envelope:
     def open(self, response: Response, limits: Limits, read: Read = json_slices.scan) -> Opened:
         """Find an answer's items; `read` reads each.
 
-        Raises Fallback: PART_ERROR for any status but 200, SPLIT_LIMIT for a body over `limits.answer_bytes`, FRAME
-        where it is not JSON in UTF-8 with such items, once, evenly separated, with totals that say what is declared.
+        Raises Fallback: PART_ERROR for any status but 200, SPLIT_LIMIT over `limits`, FRAME where it is not JSON in
+        UTF-8 with such items, once, evenly separated, with totals that say what is declared.
         """
         body = _body_of(response, limits)
         try:
             text = json_text.decoded(body)
-            found = json_slices.find(text, self.branch, _ITEMS, None, read)
-        except Fallback:
-            raise Fallback(Reason.FRAME) from None
+            found = json_slices.find(text, self.branch, _ITEMS, limits.answer_items, read)
+        except Fallback as fallback:
+            too_many = fallback.reason == Reason.SPLIT_LIMIT
+            raise Fallback(Reason.SPLIT_LIMIT if too_many else Reason.FRAME) from None
         for place in found:
             if place.mark in _REASONS:
                 raise Fallback(place.mark)

@@ -212,6 +212,8 @@ def _followed(text: str, at: int, below: Branch | None, wanted: _Wanted) -> tupl
     if below.marks:
         inner = held(text, at, wanted.most, wanted.read) if wanted.mark in below.marks else None
         return (inner, inner.end) if inner else scan(text, None, at)
+    if not (below.elements if begins == "[" else below.members):
+        return scan(text, None, at)
     if begins == "[":
         onward = below.elements
         whole = elements(text, at, None, lambda text, number, at: _followed(text, at, onward.get(number), wanted))

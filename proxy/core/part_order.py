@@ -62,6 +62,18 @@ def arranged(labels: Sequence[str], order: Order) -> list[int]:
     return sorted(range(len(labels)), key=keys.__getitem__, reverse=down)
 
 
+def cut_off(found: Sequence[str], expected: Sequence[str]) -> frozenset[str]:
+    """Return the expected names after the last one found: missing, or not said where answers have a longest length.
+
+    An answer to one part only is taken to be whole.
+    """
+    if len(set(expected)) < 2:
+        return frozenset()
+    present = set(found)
+    last = max([place for place, label in enumerate(expected) if label in present], default=-1)
+    return frozenset(expected[last + 1 :]).difference(expected[: last + 1])
+
+
 def check_order(found: Sequence[str], expected: Sequence[str]) -> None:
     """Raise Fallback where the names of items are not the expected ones (some may be missing), in their order.
 

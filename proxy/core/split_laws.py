@@ -5,6 +5,7 @@ a function from a request to the response that the real one would give.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Never
 
@@ -41,7 +42,7 @@ def check_cut(splitter: Splitter, request: Request, *groups: Sequence[int], limi
 
 def _check_limit(splitter: Splitter, request: Request, limits: Limits, count: int) -> None:
     try:
-        splitter.plan(request, Limits(count - 1, limits.request_bytes, limits.answer_bytes))
+        splitter.plan(request, replace(limits, parts=count - 1))
     except Fallback as fallback:
         _law(fallback.reason == Reason.SPLIT_LIMIT, f"too many parts give {fallback.reason}, not split_limit", request)
         return

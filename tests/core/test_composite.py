@@ -81,6 +81,11 @@ def test_what_is_no_frame_is_refused(texts):
         Frame.unpacked(pack(texts))
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_only_what_was_said_for_certain_is_kept(kind):
+    assert Share((), kind).lasting is (kind in {"present", "missing"})
+
+
 def test_a_text_around_its_parts():
     around = Around(b"<", b"|", b">")
     assert [around.of([]), around.of([b"a"]), around.of([b"a", b"b"])] == [b"<>", b"<a>", b"<a|b>"]
@@ -107,7 +112,16 @@ def test_frames_are_united_where_each_shows_something():
     one = FRAME._replace(lead=b"\n", trail=b"", guess=b",")
     two = FRAME._replace(lead=b"\n", between=b", ", guess=b",")
     three = FRAME._replace(empty=b" ")
-    assert united([one, two, three]) == Frame((b"{", b"}"), ("items",), (b"",), b"\n", b", ", b"", b" ", b",")
+    expected = Frame((b"{", b"}"), ("items",), (b"",), b"\n", b", ", b"", b" ", b",")
+    assert united([one, two, three], guess=True) == expected
+    assert united([one, two, three]) == expected._replace(guess=None)
+    assert united([one, two]).shows_between
+    assert not united([one, three]).shows_between
+
+
+def test_a_list_that_was_empty_or_held_one_item_shows_nothing_of_two():
+    assert not FRAME._replace(lead=b"", trail=b"", guess=b",").shows_between
+    assert not FRAME._replace(empty=b"", between=b",").shows_between
 
 
 def test_no_frames_show_nothing():
@@ -117,7 +131,7 @@ def test_no_frames_show_nothing():
 
 
 def test_guesses_that_differ_are_none():
-    assert united([FRAME._replace(guess=b","), FRAME._replace(guess=b", ")]).guess is None
+    assert united([FRAME._replace(guess=b","), FRAME._replace(guess=b", ")], guess=True).guess is None
 
 
 def test_of_totals_that_nobody_computes_the_first_ones_stay():

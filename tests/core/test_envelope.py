@@ -130,13 +130,14 @@ ODD_RESPONSES = {
     "another charset": (answer("[]", headers=((b"content-type", b"application/json; charset=latin-1"),)), Reason.FRAME),
     "still arriving": (Response(200, JSON, object()), Reason.FRAME),
     "too large": (answer("[" + " " * 20 + "]"), Reason.SPLIT_LIMIT),
+    "too many items": (answer("[1,2,3,4]"), Reason.SPLIT_LIMIT),
 }
 
 
 @pytest.mark.parametrize(("response", "reason"), ODD_RESPONSES.values(), ids=ODD_RESPONSES)
 def test_only_whole_plain_answers_are_cut(response, reason):
     with pytest.raises(Fallback) as refused:
-        Envelope.of("$", {}).open(response, Limits(answer_bytes=20))
+        Envelope.of("$", {}).open(response, Limits(answer_bytes=20, answer_items=3))
     assert refused.value.reason == reason
 
 

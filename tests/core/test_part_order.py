@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.composite import Part
-from proxy.core.part_order import arranged, check_apart, check_order, labels_of
+from proxy.core.part_order import arranged, check_apart, check_order, cut_off, labels_of
 from proxy.core.reasons import Reason
 from proxy.errors import Fallback
 
@@ -38,6 +38,25 @@ def test_every_part_needs_a_name():
     with pytest.raises(Fallback) as refused:
         labels_of([Part(b"1", b"1", "a"), Part(b"2", b"2")])
     assert refused.value.reason == Reason.FRAME
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "unsaid"),
+    [
+        ("abc", "abc", ""),
+        ("ac", "abc", ""),
+        ("ab", "abcd", "cd"),
+        ("b", "abc", "c"),
+        ("", "abc", "abc"),
+        ("", "a", ""),
+        ("", "aa", ""),
+        ("b", "aba", ""),
+        ("b", "bab", ""),
+        ("b", "bac", "ac"),
+    ],
+)
+def test_what_an_answer_that_was_cut_off_would_not_say(found, expected, unsaid):
+    assert cut_off(found, expected) == set(unsaid)
 
 
 @pytest.mark.parametrize("found", [[], ["a"], ["c"], ["a", "c"], ["a", "b", "c"]])

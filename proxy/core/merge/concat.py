@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from proxy.core import json_slices
-from proxy.core.composite import LIMITS, Frame, Limits, Part, Share, Sliced
+from proxy.core.composite import ABSENT, LIMITS, Frame, Limits, Part, Share, Sliced
 from proxy.core.envelope import Envelope, Total, label_at
 from proxy.core.json_path import Path, singular
-from proxy.core.part_order import Order, arranged, check_apart, check_order, labels_of
+from proxy.core.part_order import Order, arranged, check_apart, check_order, cut_off, labels_of
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
@@ -82,11 +82,14 @@ class Concat:
         runs = [label for number, label in enumerate(labels) if not number or labels[number - 1] != label]
         if len(set(runs)) < len(runs):
             raise Fallback(Reason.PART_ORDER)
-        check_order(runs, [parts[place].label or "" for place in places])
+        expected = [parts[place].label or "" for place in places]
+        check_order(runs, expected)
+        unsaid = cut_off(runs, expected)
         held: dict[str, list[bytes]] = {}
         for label, item in zip(labels, items, strict=True):
             held.setdefault(label, []).append(item)
-        return Sliced(opened.frame, tuple([Share(tuple(held.get(part.label or "", ()))) for part in parts]))
+        shares = [ABSENT if part.label in unsaid else Share(tuple(held.get(part.label or "", ()))) for part in parts]
+        return Sliced(opened.frame, tuple(shares))
 
     def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the body with the items of these parts."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from proxy.core import json_slices
-from proxy.core.composite import LIMITS, MISSING, Frame, Limits, Part, Share, Sliced, alike, sorted_somehow
+from proxy.core.composite import ABSENT, LIMITS, MISSING, Frame, Limits, Part, Share, Sliced, alike, sorted_somehow
 from proxy.core.envelope import Envelope, Total
-from proxy.core.part_order import Order, arranged, check_apart, check_order, labels_of
+from proxy.core.part_order import Order, arranged, check_apart, check_order, cut_off, labels_of
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
@@ -71,8 +71,12 @@ class DictUnion:
             if len(places) != 1:
                 raise Fallback(Reason.FRAME)
             return Sliced(opened.frame, (Share(tuple(items)),) * len(parts))
-        check_order(names, [parts[place].label or "" for place in places])
-        by_name = {name: Share((item,)) for name, item in zip(names, items, strict=True)}
+        expected = [parts[place].label or "" for place in places]
+        check_order(names, expected)
+        unsaid = cut_off(names, expected) if self.missing == "omit" else frozenset()
+        by_name = dict.fromkeys(unsaid, ABSENT) | {
+            name: Share((item,)) for name, item in zip(names, items, strict=True)
+        }
         shares = alike(parts, [by_name.get(part.label or "", MISSING) for part in parts])
         if self.missing == "error" and MISSING in shares:
             raise Fallback(Reason.PART_MISSING)
@@ -80,7 +84,8 @@ class DictUnion:
 
     def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the body with the members of these parts; raises Fallback (DUPLICATE_PART) where two have one name."""
-        if len(shares) != len(parts) or (self.missing == "error" and MISSING in shares):
+        whole = self.missing == "omit" or self.one_each or all(share.items for share in shares)
+        if len(shares) != len(parts) or not whole:
             raise Fallback(Reason.PART_MISSING)
         items = [item for place in self._places(parts) for item in shares[place].items]
         if self.one_each and len({_name(item) for item in items}) < len(items):

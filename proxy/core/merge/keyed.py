@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from proxy.core.composite import LIMITS, MISSING, Frame, Limits, Part, Share, Sliced, alike, sorted_somehow
+from proxy.core.composite import ABSENT, LIMITS, MISSING, Frame, Limits, Part, Share, Sliced, alike, sorted_somehow
 from proxy.core.envelope import Envelope, Total, label_at
 from proxy.core.json_path import Path, singular
-from proxy.core.part_order import Order, arranged, check_apart, check_order, labels_of
+from proxy.core.part_order import Order, arranged, check_apart, check_order, cut_off, labels_of
 from proxy.core.reasons import Reason
 from proxy.core.types import Response
 from proxy.errors import Fallback
@@ -78,7 +78,8 @@ class Keyed:
         check_order(labels, expected)
         items = [item for item, value in zip(opened.items(), values, strict=True) if value is not None]
         known = [(label, Share((item,))) for label, item in zip(labels, items, strict=True)]
-        by_label = dict(reversed(known))
+        unsaid = cut_off(labels, expected) if self.missing == "omit" else frozenset()
+        by_label = dict.fromkeys(unsaid, ABSENT) | dict(reversed(known))
         if any(by_label[label] != share for label, share in known):
             raise Fallback(Reason.DUPLICATE_PART)
         shares = alike(parts, [by_label.get(part.label or "", MISSING) for part in parts])
@@ -88,7 +89,7 @@ class Keyed:
 
     def merge(self, frame: Frame, parts: Sequence[Part], shares: Sequence[Share], limits: Limits = LIMITS) -> bytes:
         """Return the body with the items of these parts."""
-        if len(shares) != len(parts) or (self.missing == "error" and MISSING in shares):
+        if len(shares) != len(parts) or (self.missing == "error" and not all(share.items for share in shares)):
             raise Fallback(Reason.PART_MISSING)
         nothing = (b"null",) if self.missing == "null" else ()
         items = [item for place in self._places(parts) for item in (shares[place].items or nothing)]

@@ -41,6 +41,11 @@ BROKEN = {
 }
 
 
+def test_parts_after_the_last_item_may_have_been_cut_off():
+    sliced = check_answer(Concat(by="$.of"), answer(rows(*"aa")), parts_of("b", "a", "c"))
+    assert [share.lasting for share in sliced.shares] == [True, True, False]
+
+
 @pytest.mark.parametrize(("text", "reason"), BROKEN.values(), ids=BROKEN)
 def test_answers_that_cannot_be_told_apart(text, reason):
     with pytest.raises(Fallback) as refused:

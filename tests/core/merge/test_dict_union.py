@@ -18,14 +18,14 @@ def answer(text):
     return Response(200, (), text.encode())
 
 
-P, M = Kind.PRESENT, Kind.MISSING
+P, M, A = Kind.PRESENT, Kind.MISSING, Kind.ABSENT
 
 RULES = {
     "each": ({}, '{"b": {"x":1.10,"x":2}, "a": null}', "ba", [P, P]),
     "an escaped name": ({}, '{"\\u0062":1,"a":2}', "ba", [P, P]),
     "deep": ({"items": "$.entities", "totals": {"$.n": "count"}}, '{"entities": {"b":1}, "n": 1}', "b", [P]),
-    "omitted": ({"missing": "omit"}, '{"b":1}', "ab", [M, P]),
-    "all omitted": ({"missing": "omit"}, "{}", "ab", [M, M]),
+    "omitted": ({"missing": "omit"}, '{"b":1}', "abc", [M, P, A]),
+    "all omitted": ({"missing": "omit"}, "{}", "ab", [A, A]),
     "twice": ({}, '{"b":1,"a":2}', "bab", [P, P, P]),
     "sorted": ({"order": "text_up"}, '{"a":1,"b":2}', "ba", [P, P]),
     "sorted, twice": ({"order": "text_down"}, '{"b":1,"a":2}', "aba", [P, P, P]),

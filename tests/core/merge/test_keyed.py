@@ -34,7 +34,7 @@ def kinds(merge, text, *labels):
     return [share.kind for share in check_answer(merge, answer(text), parts_of(*labels)).shares]
 
 
-P, M = Kind.PRESENT, Kind.MISSING
+P, M, A = Kind.PRESENT, Kind.MISSING, Kind.ABSENT
 
 
 def test_an_item_is_the_share_of_the_part_that_it_names():
@@ -49,8 +49,9 @@ def test_names_are_text_or_numbers_at_any_place():
 
 RULES = {
     "each": ({}, written(1, 2), "12", [P, P]),
-    "omitted": ({"missing": "omit"}, written(2), "123", [M, P, M]),
-    "all omitted": ({"missing": "omit"}, written(), "12", [M, M]),
+    "omitted": ({"missing": "omit"}, written(2), "123", [M, P, A]),
+    "the only one omitted": ({"missing": "omit"}, written(), "1", [M]),
+    "all omitted": ({"missing": "omit"}, written(), "12", [A, A]),
     "null": ({"missing": "null"}, '{"items":[null,{"id":2},null]}', "123", [M, P, M]),
     "twice, answered once": ({"duplicates": "once"}, written(2, 1), "2122", [P, P, P, P]),
     "twice, answered each time": ({"duplicates": "each"}, written(2, 1, 2), "212", [P, P, P]),
@@ -60,6 +61,7 @@ RULES = {
     "sorted": ({"order": "number_up"}, written(2, 10), ("10", "2"), [P, P]),
     "sorted as text": ({"order": "text_up"}, written(10, 2), ("2", "10"), [P, P]),
     "sorted, one missing": ({"order": "number_down", "missing": "omit"}, written(10, 2), ("2", "10", "3"), [P, P, M]),
+    "sorted, the last missing": ({"order": "number_down", "missing": "omit"}, written(10, 3), ("2", "10", "3"), [A, P, P]),
     "sorted, twice, answered once": ({"order": "number_up", "duplicates": "once"}, written(1, 2), "212", [P, P, P]),
     "sorted, twice, each": ({"order": "number_up", "duplicates": "each"}, written(1, 2, 2), "212", [P, P, P]),
 }  # fmt: skip
