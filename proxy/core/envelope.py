@@ -139,7 +139,7 @@ class Envelope:
         """Return what two bodies are compared by: all of one but for totals that may differ."""
         try:
             text = json_text.decoded(body)
-            found = json_slices.find(text, self.branch, _ITEMS)
+            found = json_slices.find(text, self.branch)
         except Fallback:
             return body
         differing = [(place.span.at, place.span.end) for place in found if place.mark == "any"]

@@ -12,6 +12,8 @@ from proxy.core.reasons import Reason
 from proxy.core.types import Request
 from proxy.errors import Fallback
 
+_NOT_WITHIN_AN_ESCAPE = rb"(?<!%)(?<!%[0-9A-Fa-f])"
+
 
 @dataclass(frozen=True, slots=True)
 class QueryList:
@@ -37,7 +39,7 @@ class QueryList:
         object.__setattr__(self, "_name", exact(self.name))
         object.__setattr__(self, "_denied", matcher(self.deny_params))
         spelled = b"".join([_spelled(byte) for byte in self.separator.encode()])
-        object.__setattr__(self, "_separator", re.compile(spelled, re.IGNORECASE))
+        object.__setattr__(self, "_separator", re.compile(_NOT_WITHIN_AN_ESCAPE + spelled))
 
     def plan(self, request: Request, limits: Limits = LIMITS) -> Cut | None:
         """Return the list's members; None without the parameter or its value, Fallback where services could differ."""
@@ -63,14 +65,16 @@ class QueryList:
         return Cut(parts, with_query(request, around.of(())), around)
 
     def _members(self, value: bytes, limits: Limits) -> tuple[list[bytes], bytes]:
-        found = self._separator.finditer(value)
         spellings: set[bytes] = set()
-        for count, one in enumerate(found, 2):
+        members, at = [], 0
+        for count, one in enumerate(self._separator.finditer(value), 2):
             if count > limits.parts:
                 raise Fallback(Reason.SPLIT_LIMIT)
             spellings.add(one[0])
+            members.append(value[at : one.start()])
+            at = one.end()
+        members.append(value[at:])
         between = spellings.pop() if spellings else self.separator.encode()
-        members = value.split(between)
         if spellings or not all(members):
             raise Fallback(Reason.SPLIT_SYNTAX)
         return members, between
@@ -87,8 +91,8 @@ class QueryList:
 
 
 def _spelled(byte: int) -> bytes:
-    plus = rb"|\+" if byte == ord(" ") else b""
-    return b"(?:%b|%%%02X%b)" % (re.escape(bytes([byte])), byte, plus)
+    plain = {ord(" "): rb"\+|\x20|", ord("%"): b""}.get(byte, re.escape(bytes([byte])) + b"|")  # a bare % is none
+    return b"(?:%b%%(?i:%02X))" % (plain, byte)
 
 
 def _joined(before: Sequence[bytes], name: bytes) -> bytes:
