@@ -38,6 +38,14 @@ def parse(path: str) -> Path:
     return tuple(steps)
 
 
+def singular(path: str) -> Path:
+    """Parse a path that leads to one place: without [*]; raises ValueError."""
+    steps = parse(path)
+    if None in steps:
+        raise ValueError(f"{path!r} names many places: [*] cannot stand here")
+    return steps
+
+
 def _step(found: re.Match[str]) -> Step:
     match found.lastgroup:
         case "number":

@@ -27,11 +27,15 @@ _UTF_8 = {b"charset=utf-8", b'charset="utf-8"', b"charset=utf8", b'charset="utf8
 
 def read(media_type: bytes, body: bytes) -> Json:
     """Parse a body; raises Fallback as `parse` does, and KEY_BODY_ENCODING where its media type says another charset."""
-    if b";" in media_type:
-        for parameter in media_type.lower().split(b";")[1:]:
-            if parameter.strip().startswith(b"charset") and parameter.strip() not in _UTF_8:
-                raise Fallback(Reason.KEY_BODY_ENCODING)
+    if not says_utf_8(media_type):
+        raise Fallback(Reason.KEY_BODY_ENCODING)
     return parse(body)
+
+
+def says_utf_8(media_type: bytes) -> bool:
+    """Tell whether a media type leaves JSON in UTF-8."""
+    given = [parameter.strip() for parameter in media_type.lower().split(b";")[1:]]
+    return all(parameter in _UTF_8 for parameter in given if parameter.startswith(b"charset"))
 
 
 def parse(body: bytes) -> Json:
@@ -40,13 +44,25 @@ def parse(body: bytes) -> Json:
     Raises Fallback: KEY_BODY_DEPTH over MAX_DEPTH levels, KEY_DUPLICATE_MEMBER where an object names a member twice,
     KEY_BODY_SYNTAX for anything else that RFC 8259 does not allow (NaN, a byte order mark, bytes that are not UTF-8).
     """
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(body):
-        raise Fallback(Reason.KEY_BODY_DEPTH)
+    document = decoded(body)
     try:
-        tree: Json = _DECODER.decode(body.decode())
+        tree: Json = _DECODER.decode(document)
     except ValueError:
         raise Fallback(Reason.KEY_BODY_SYNTAX) from None
     return tree
+
+
+def decoded(body: bytes) -> str:
+    """Return a document's text before it is parsed.
+
+    Raises Fallback: KEY_BODY_DEPTH over MAX_DEPTH levels, KEY_BODY_SYNTAX where it is not UTF-8.
+    """
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(body):
+        raise Fallback(Reason.KEY_BODY_DEPTH)
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise Fallback(Reason.KEY_BODY_SYNTAX) from None
 
 
 # Possessive, and content with a string that nothing ends: linear whatever a client sends.

@@ -26,6 +26,15 @@ class Reason(StrEnum):
     KEY_BODY_DEPTH = "key_body_depth"
     KEY_DUPLICATE_MEMBER = "key_duplicate_member"
     KEY_OPERATION = "key_operation"
+    # the request cannot be split, or its answers not be put together, with certainty
+    SPLIT_SYNTAX = "split_syntax"
+    SPLIT_LIMIT = "split_limit"
+    SPLIT_DENIED = "split_denied"
+    FRAME = "frame"
+    PART_MISSING = "part_missing"
+    PART_ORDER = "part_order"
+    PART_ERROR = "part_error"
+    DUPLICATE_PART = "duplicate_part"
     # the response is not ours to store
     STATUS = "status"
     NO_TTL = "no_ttl"

@@ -1,13 +1,12 @@
 """`graphql`: a GraphQL query means its document, its variables and the operation it selects, however they are spelled."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from proxy.core import json_text
+from proxy.core.graphql_text import named, tokens_of, too_deep, written
 from proxy.core.json_text import Json
 from proxy.core.params import params_of, with_params
 from proxy.core.params import parse as parse_params
@@ -15,12 +14,8 @@ from proxy.core.reasons import Reason
 from proxy.core.types import Query
 from proxy.errors import Fallback
 
-if TYPE_CHECKING:
-    from graphql.language import Token
-
 MAX_DOCUMENT = 256 * 1024
 MAX_TOKENS = 5_000
-MAX_DEPTH = 100
 MAX_REMEMBERED = 16 * 1024
 
 _MEMBERS = frozenset({"query", "operationName", "variables", "extensions"})
@@ -166,7 +161,7 @@ def _read(document: str) -> tuple[Definition, ...]:
 
     if len(document) > MAX_DOCUMENT:
         raise Fallback(Reason.KEY_BODY_SIZE)
-    if _too_deep(document):
+    if too_deep(document):
         raise Fallback(Reason.KEY_BODY_DEPTH)
     try:
         nodes = parse(document, max_tokens=MAX_TOKENS).definitions
@@ -177,55 +172,11 @@ def _read(document: str) -> tuple[Definition, ...]:
         if not isinstance(node, ExecutableDefinitionNode) or node.loc is None:
             raise Fallback(Reason.KEY_OPERATION)
         kind = node.operation.value if isinstance(node, OperationDefinitionNode) else _FRAGMENT
-        tokens = list(_tokens(node.loc.start_token, node.loc.end_token))
+        tokens = tokens_of(node.loc.start_token, node.loc.end_token)
         found.append(
-            Definition(kind, node.name.value if node.name else "", _written(document, tokens), _spreads(tokens))
+            Definition(kind, node.name.value if node.name else "", written(document, tokens), named(tokens, "..."))
         )
     return tuple(found)
 
 
 _remembered = lru_cache(maxsize=256)(_read)
-
-
-# Possessive, and content with a string that nothing ends: linear whatever a client sends.
-_NO_BRACKETS = re.compile(
-    r'''"""(?:[^"\\]|\\"""|\\|"(?!""))*+(?:""")?+ | "(?:[^"\\\n\r]|\\.)*+"?+ | \#[^\n\r]*+ | [^][{}()"#]++''',
-    re.VERBOSE | re.DOTALL,
-)
-_LEVELS = {"{": 1, "[": 1, "(": 1, "}": -1, "]": -1, ")": -1}
-
-
-def _too_deep(document: str) -> bool:
-    """Is it nested over MAX_DEPTH levels? The parser takes a level of Python's own stack for each."""
-    if sum(map(document.count, "{[(")) <= MAX_DEPTH:
-        return False
-    levels = accumulate(map(_LEVELS.__getitem__, _NO_BRACKETS.sub("", document)))
-    return any(map(MAX_DEPTH.__lt__, levels))
-
-
-def _tokens(first: "Token", last: "Token") -> Iterator["Token"]:
-    token: Token | None = first
-    while token is not None:
-        if token.kind.value != "Comment":
-            yield token
-        token = None if token is last else token.next
-
-
-def _spreads(tokens: Sequence["Token"]) -> tuple[str, ...]:
-    return tuple(
-        [two.value or "" for one, two in pairwise(tokens) if one.kind.value == "..." and two.kind.value == "Name"]
-    )
-
-
-def _written(document: str, tokens: Sequence["Token"]) -> str:
-    pieces: list[str] = []
-    in_word = False
-    for token in tokens:
-        word = token.value is not None
-        if in_word and (word or token.kind.value == "..."):
-            pieces.append(" ")
-        pieces.append(document[token.start : token.end])
-        in_word = word
-    if pieces[:2] == ["query", "{"]:  # `{` alone means it
-        del pieces[0]
-    return "".join(pieces)

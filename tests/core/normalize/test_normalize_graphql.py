@@ -11,7 +11,8 @@ from graphql.language import parse, print_ast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.normalize.graphql import MAX_DEPTH, MAX_DOCUMENT, MAX_REMEMBERED, MAX_TOKENS, Graphql
+from proxy.core.graphql_text import MAX_DEPTH
+from proxy.core.normalize.graphql import MAX_DOCUMENT, MAX_REMEMBERED, MAX_TOKENS, Graphql
 from proxy.core.reasons import Reason
 from proxy.core.types import Query
 from proxy.errors import ConfigError, Fallback
