@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.clock import Clock
+from proxy.composite import Composite, Composites
 from proxy.core import cache_status
 from proxy.core.freshness import Act, Verdict, age_of, bridges, judge, left, wants_newer
 from proxy.core.headers import answered
@@ -41,8 +42,17 @@ _PATIENCE_S = 120.0
 class Accelerate:
     """Answers requests from the store, and fetches what is missing once for all who ask."""
 
-    def __init__(self, fetch: Fetch, refresh: Refresh, places: Places, flights: Flights, clock: Clock) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        refresh: Refresh,
+        composites: Composites,
+        places: Places,
+        flights: Flights,
+        clock: Clock,
+    ) -> None:
         self._fetch = fetch
+        self._composites = composites
         self._refresh = refresh
         self._places = places
         self._flights = flights
@@ -75,8 +85,34 @@ class Accelerate:
         if entry is None and found.marker is not None and not has_room(found.marker, found.place, self._clock.wall()):
             raise Fallback(Reason.VARIANTS)
         asked.line.expected_s = (entry.cost if entry is not None else 0.0) or self._usual_s(asked.rule.name)
+        return await self._in_parts(found, asked, verdict, wait)
+
+    async def _in_parts(self, found: Found, asked: Asked, verdict: Verdict, wait: Callable[[], None]) -> Response:
+        """Answer from the request's parts where it has any and that is certain; else fetch it whole."""
+        composite, line = None, asked.line
+        try:
+            if asked.rule.splitting is not None and not (verdict.reason or wants_newer(asked.directives)):
+                composite = await self._composites.of(asked, line.expected_s)
+            if composite is not None:
+                return await self._composites.answer(composite, wait)
+        except Fallback as fallback:
+            _whole_after_all(line, verdict, fallback.reason)
+        except UpstreamError as error:
+            if composite is None or not self._composites.may_ask_again():
+                return self._stale_parts(composite, error)
+            _whole_after_all(line, verdict, error.reason)
         wait()
-        return await self._fetched(found, asked, verdict)
+        try:
+            return await self._fetched(found, asked, verdict)
+        except UpstreamError as error:
+            return self._stale_parts(composite, error)
+
+    def _stale_parts(self, composite: Composite | None, error: UpstreamError) -> Response:
+        """Return the answer of stale parts that may stand in for a failed fetch; raises its error where there is none."""
+        stale = None if composite is None else self._composites.stale(composite, error.reason)
+        if stale is None:
+            raise error
+        return stale
 
     def _usual_s(self, rule: str) -> float | None:
         """Return how long a rule's answers take to begin, the middle one of all so far."""
@@ -271,6 +307,12 @@ class Accelerate:
             return True
         here = self._places.home_of(found.key, found.query, head.headers, asked)
         return here == self._places.home_of(flight.key, flight.query, head.headers, asked)
+
+
+def _whole_after_all(line: LogLine, verdict: Verdict, reason: str) -> None:
+    """Begin again, as for any request: only what was spent so far, and why, is remembered."""
+    line.sent_before, line.call, line.flight, line.joined = line.upstream_calls, None, None, None
+    line.outcome, line.reason, line.arm = verdict.outcome, reason, "control"
 
 
 def _tells_of_others(head: Response, flight: Flight, asked: Asked) -> bool:

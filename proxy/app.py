@@ -17,6 +17,7 @@ from proxy.admin.token import load_or_make
 from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
 from proxy.bypass import LOOK_EVERY_S, Bypass
 from proxy.clock import Clock, SystemClock
+from proxy.composite import Composites
 from proxy.config import Config, from_mapping, load
 from proxy.config_shape import IN_PROCESS
 from proxy.consequences import Consequences
@@ -30,14 +31,18 @@ from proxy.edge import Edge
 from proxy.engine_of import engine_of
 from proxy.errors import ConfigError, Finding, StartError
 from proxy.explain import Explain, Forms
+from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
 from proxy.log import Log, writer_to
+from proxy.parts import Parts
 from proxy.pinned import Pinned
 from proxy.places import Places
 from proxy.protection_of import protection_of
 from proxy.purge import Purge
+from proxy.reassembly import Reassembly
 from proxy.refresh import Refresh
+from proxy.rollouts import Rollouts
 from proxy.rules_of import rules_of
 from proxy.serve import Serve, Show
 from proxy.shelf import Shelf
@@ -121,6 +126,7 @@ class Proxy:
         self._store, self._stores = stores.store, stores
         rules, scopes = rules_of(config, _secret())
         forms, flights = Forms(), Flights(self._tasks)
+        self._rollouts = Rollouts(rules)
         places = Places(self._store, scopes, clock, self._failed, forms.note)
         self._bypass = Bypass(state_folder(os.environ) / f"bypass-{scope_of(config, address.identity)}")
         worker = this_worker()
@@ -151,9 +157,15 @@ class Proxy:
     def _road(self, rules: Sequence[Rule], places: Places, flights: Flights, turns: Turns, via: bytes) -> Edge:
         config, clock = self.config, self._clock
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
-        fetch = Fetch(self._upstream, places, flights, turns, timeouts, clock)
+        parts = Parts(self._store, places, clock, self._failed)
+        self._reassembly = Reassembly(
+            parts, self._rollouts, clock, tell=self.log.events.info, failed=self._failed, roll=self._roll
+        )
+        fetch = Fetch(self._upstream, places, flights, turns, self._reassembly, timeouts, clock)
+        fan = Fan(parts, self._upstream, self._protection, self._tasks, timeouts, clock)
+        composites = Composites(parts, fan, self._rollouts, clock)
         self._refresh = Refresh(fetch, flights, clock, self._roll)
-        accelerate = Accelerate(fetch, self._refresh, places, flights, clock)
+        accelerate = Accelerate(fetch, self._refresh, composites, places, flights, clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(

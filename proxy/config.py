@@ -38,8 +38,6 @@ __all__ = [
 # The grammar's keys whose features this release does not have, with the values that it can do without them (None:
 # leave it out). To build a feature is to delete its row.
 NOT_BUILT: Final[Mapping[str, object]] = {
-    "rules[].split": None,
-    "rules[].rollout": None,
     "rules[].aliases": None,
     "log.schema": "flat",
     "mode": "on",

@@ -210,8 +210,10 @@ class Split(Shape):
 class Stage(Shape):
     """How far a split is rolled out."""
 
-    mode: Annotated[str, values.words("off", "shadow", "canary", "on")] = "shadow"
+    mode: Annotated[str, values.words("off", "shadow", "on")] = "shadow"
+    """off; shadow: whole answers are cut, put together again and compared; on: answers are put together from parts."""
     percent: Annotated[int, values.whole(0, 100)] = 100
+    """The share of the answers that are compared in shadow."""
 
 
 class Rollout(Shape):

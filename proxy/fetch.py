@@ -15,11 +15,13 @@ from proxy.core.types import Entry, Outcome, Request, Response
 from proxy.core.validation import confirms, freshened, has_credentials, unconditional, validating
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.places import Asked, Found, Places
+from proxy.reassembly import Reassembly
 from proxy.turns import Turns
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
 from proxy.upstream.collapse import Flight
 from proxy.upstream.flights import Flights
 from proxy.upstream.protection import Demand
+from proxy.whole_answer import let_go, whole_answer
 
 # A 304 to a client's own condition, a part, who must wait, and failures: what is stored may still be good.
 _TELLS_NOTHING = frozenset({206, 304, 408, 416, 429, *range(500, 600)})
@@ -29,8 +31,16 @@ class Fetch:
     """Fetches for flights, and keeps what may be kept."""
 
     def __init__(
-        self, upstream: Upstream, places: Places, flights: Flights, turns: Turns, timeouts: Timeouts, clock: Clock
+        self,
+        upstream: Upstream,
+        places: Places,
+        flights: Flights,
+        turns: Turns,
+        reassembly: Reassembly,
+        timeouts: Timeouts,
+        clock: Clock,
     ) -> None:
+        self._reassembly = reassembly
         self._upstream = upstream
         self._flights = flights
         self._turns = turns
@@ -103,9 +113,9 @@ class Fetch:
         if response.status != 304:
             return response
         try:
-            await _whole(response, 0)
+            await whole_answer(response, 0)
         finally:
-            await _let_go(response)
+            await let_go(response)
         if confirms(stale, response):
             await self._freshen(found, flight, asked, response, stale)
             return None
@@ -118,9 +128,9 @@ class Fetch:
         if response.status not in {206, 416}:
             return response
         try:
-            body = await _whole(response, asked.rule.max_object) if response.status == 206 else None
+            body = await whole_answer(response, asked.rule.max_object) if response.status == 206 else None
         finally:
-            await _let_go(response)
+            await let_go(response)
         if body is not None and (whole := completed(part, response, body)) is not None:
             flight.completed = True
             return whole
@@ -135,14 +145,18 @@ class Fetch:
             if storing.reason and response.status not in _TELLS_NOTHING:
                 await self._drop(found, flight, asked)
             last = await self._body(flight, response, asked.rule)
-            if flight.kept:
-                entry = self._entry(response, flight.body + last, storing, flight, asked, now)
+            body = flight.body + last if flight.kept else None
+            if body is not None:
+                entry = self._entry(response, body, storing, flight, asked, now)
                 await self._keep(found, entry, storing, flight, asked)
             if last:
                 flight.add(last)
             flight.end()
+            if body is not None and asked.rule.splitting is not None:
+                cost = flight.call.duration_s(self._clock.timer())
+                await self._reassembly(asked, response, body, storing, cost, flight.call.asked_at)
         finally:
-            await _let_go(response)
+            await let_go(response)
 
     def _decided(self, response: Response, flight: Flight, asked: Asked) -> tuple[Storing, float]:
         now, delay = self._clock.wall(), flight.call.ttfb_s or 0.0
@@ -213,22 +227,3 @@ class Fetch:
         if await self._places.keep(found, entry, storing, asked, flight.call.asked_at):
             self._flights.overtake(flight, storing.vary)
         flight.call.store_s = self._clock.timer() - began
-
-
-async def _whole(response: Response, most: int) -> bytes | None:
-    """Read a body to its end, so that its connection can serve again; None where it has more than `most` bytes."""
-    if isinstance(response.body, bytes):
-        return response.body
-    chunks: list[bytes] = []
-    left = most
-    async for chunk in response.body:
-        left -= len(chunk)
-        if left < 0:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-async def _let_go(response: Response) -> None:
-    if not isinstance(response.body, bytes):
-        await response.body.aclose()

@@ -113,6 +113,10 @@ class Places:
         asked.line.lookup_s = self._clock.timer() - made
         return found
 
+    async def key(self, asked: Asked) -> bytes:
+        """Return the key of a request. Raises Fallback where it has no certain one."""
+        return key_of(await self._query(asked), self._scopes[asked.rule.name])
+
     async def _query(self, asked: Asked) -> Query:
         secret = self._scopes[asked.rule.name].secret
         wanted = (asked.request, asked.rule, asked.host, secret, self._clock.wall())

@@ -32,6 +32,8 @@ PACKAGES: Final[dict[str, str]] = {
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "normalize": ("normalize", "version"),
     "evict": ("rank",),
+    "split": ("plan", "build", "version"),
+    "merge": ("check", "slice", "merge", "equal", "version"),
 }  # those that load
 STRANGER: Final = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 

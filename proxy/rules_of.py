@@ -5,8 +5,12 @@ from typing import Any, cast
 from proxy.config import Config
 from proxy.config import Rule as RuleConfig
 from proxy.config_shape import IN_PROCESS
+from proxy.config_shape import Stage as StageConfig
+from proxy.core.composite import Limits
+from proxy.core.fan_out import Bounds, Residual
 from proxy.core.key import Scope
 from proxy.core.rules import Rule, default_rule, host_pattern, path_pattern
+from proxy.core.splitting import Splitting, Stage
 from proxy.upstream.address import Address
 
 
@@ -39,4 +43,21 @@ def _rule(config: RuleConfig, largest: int, *, by_scheme: bool) -> Rule:
         offers_query=config.query == "offer",
         by_scheme=by_scheme,
         soft_deadline=config.prefer_stale_after,
+        splitting=_splitting(config),
+    )
+
+
+def _splitting(config: RuleConfig) -> Splitting | None:
+    split, stage = config.split, (config.rollout.split if config.rollout else StageConfig())
+    if split is None:
+        return None
+    return Splitting(
+        by=split.by.made,
+        merge=split.merge.made,
+        min_parts=split.when.min_parts,
+        slower_than=split.when.slower_than,
+        bounds=Bounds(cast("Residual", split.residual), split.max_parallel, split.extra_work),
+        limits=Limits(split.when.max_parts, config.max_key_body, config.max_object),
+        stage=Stage(stage.mode),
+        shadow_percent=stage.percent,
     )

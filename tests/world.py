@@ -10,6 +10,7 @@ from fakes import VIA, FakeClock, FakeDelivery, FakeEngine, LineKeeper, unlimite
 
 from proxy.accelerate import Accelerate
 from proxy.bypass import Bypass
+from proxy.composite import Composites
 from proxy.consequences import Consequences
 from proxy.core.key import Scope
 from proxy.core.log_line import LogLine, request_fields
@@ -18,11 +19,15 @@ from proxy.core.types import Client, Request
 from proxy.edge import Edge
 from proxy.errors import Refusal
 from proxy.explain import Explain, Forms
+from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
+from proxy.parts import Parts
 from proxy.places import Places
 from proxy.purge import Purge
+from proxy.reassembly import Reassembly
 from proxy.refresh import Refresh
+from proxy.rollouts import Rollouts
 from proxy.serve import Serve, Show
 from proxy.shelf import Shelf
 from proxy.store import Shared, Store
@@ -63,6 +68,7 @@ class World:
     def __post_init__(self) -> None:
         """Build the road."""
         self.log = LineKeeper()
+        self.events: list[dict[str, Any]] = []
         self.tasks = Tasks(self.log.failed)
         self.flights = Flights(self.tasks)
         self.protection = self.protection or unlimited(self.clock, self.log)
@@ -71,10 +77,17 @@ class World:
         forms = Forms()
         self.turns = self.turns or Turns(None, None, "", self.tasks, self.clock, self.log.failed)
         places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
-        fetch = Fetch(self.upstream, places, self.flights, self.turns, self.timeouts, self.clock)
+        self.rollouts = Rollouts(self.rules)
+        self.parts = Parts(self.store, places, self.clock, self.log.failed)
+        self.reassembly = Reassembly(
+            self.parts, self.rollouts, self.clock, tell=self.told, failed=self.log.failed, roll=self.roll
+        )
+        fetch = Fetch(self.upstream, places, self.flights, self.turns, self.reassembly, self.timeouts, self.clock)
+        fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
+        composites = Composites(self.parts, fan, self.rollouts, self.clock)
         self.places = places
         self.refresh = refresh = Refresh(fetch, self.flights, self.clock, self.roll)
-        self.accelerate = Accelerate(fetch, refresh, places, self.flights, self.clock)
+        self.accelerate = Accelerate(fetch, refresh, composites, places, self.flights, self.clock)
         consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()
         self.purge = Purge(self.rules, places, self.flights, self.clock)
@@ -90,6 +103,10 @@ class World:
             self.rules, self.accelerate, consequences, self.upstream, self.bypass, self.jobs, self.clock, via=VIA,
             new_id=lambda: f"{next(ids):032x}", tell=self.log.request, failed=self.log.failed, show=self.show,
         )  # fmt: skip
+
+    def told(self, event: str, **fields: Any) -> None:
+        """Keep an event of the log."""
+        self.events.append({"event": event, **fields})
 
     async def ask(
         self, request: Request | None = None, delivery: FakeDelivery | None = None, refused: Refusal | None = None

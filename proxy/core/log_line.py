@@ -93,7 +93,8 @@ class LogLine:
 
     `began`, `first_byte` and `joined` (a flight of somebody else's) are seconds of the timer; `call` is the upstream
     call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds;
-    `expected_s` is how long the fetch it needs takes by experience; `cache_status` is our member of that field.
+    `sent_before` is how many calls went upstream in vain before `call`; `arm` is `candidate` for what was put together
+    from parts, or `control` for what was not though its rule may. `expected_s` is how long the fetch it needs takes by experience; `cache_status` is our member of that field.
     """
 
     request_id: str
@@ -113,6 +114,9 @@ class LogLine:
     ttl_s: float | None = None
     parts: int | None = None
     parts_hit: int | None = None
+    arm: str | None = None
+    merge_s: float | None = None
+    sent_before: int = 0
     flight: str | None = None
     translated: bool | None = None
     bytes_in: int = 0
@@ -140,7 +144,7 @@ class LogLine:
     @property
     def upstream_calls(self) -> int:
         """Return how many calls upstream this request led to; a follower led to none."""
-        return 0 if self.call is None or self.joined is not None else self.call.sent
+        return self.sent_before + (0 if self.call is None or self.joined is not None else self.call.sent)
 
     @property
     def upstream_s(self) -> float | None:
@@ -188,8 +192,7 @@ class LogLine:
 
 
 _ONE_PER_EVENT = ("timestamp", "level", "event", "version", "pid")
-_NOT_BUILT = ("arm", "merge_s")
-_OWN = tuple(name for name in ORDER if name not in _ONE_PER_EVENT + _NOT_BUILT)
+_OWN = tuple(name for name in ORDER if name not in _ONE_PER_EVENT)
 _values = attrgetter(*_OWN)
 
 

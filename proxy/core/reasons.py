@@ -31,6 +31,7 @@ class Reason(StrEnum):
     SPLIT_LIMIT = "split_limit"
     SPLIT_DENIED = "split_denied"
     FRAME = "frame"
+    SPLIT_LATELY = "split_lately"
     PART_MISSING = "part_missing"
     PART_ORDER = "part_order"
     PART_ERROR = "part_error"

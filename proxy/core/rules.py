@@ -8,6 +8,7 @@ from typing import Literal
 
 from proxy.core.glob import Pattern, compiled
 from proxy.core.normalize import Normalizer
+from proxy.core.splitting import Splitting
 from proxy.core.types import Request
 
 DEFAULT = "default"
@@ -40,7 +41,7 @@ class Rule:
     answer may be served, while a new one is fetched and while the upstream fails. Sizes are bytes. `ours` marks the implicit last
     rule, for which nobody gave a word. `offers_query`: a QUERY goes up as the POST that the service knows.
     `by_scheme`: the upstream is told the client's scheme, and may answer by it. `soft_deadline` is how long a client
-    waits for a fresh answer where there is a stale one, in seconds.
+    waits for a fresh answer where there is a stale one, in seconds. `splitting`: its requests ask for many things.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Rule:
     offers_query: bool = False
     by_scheme: bool = False
     soft_deadline: float | None = None
+    splitting: Splitting | None = None
     ours: bool = False
 
     @property

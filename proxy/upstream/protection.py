@@ -5,6 +5,7 @@ Who demands none (what no rule of the owner's matches, the bypass) is not held u
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from proxy.clock import Clock
 from proxy.core.aimd import Sign, sign_of
@@ -25,11 +26,15 @@ _EVENT_STREAM = b"text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Who wants a slot and how urgently; `expected_s` is how long the call takes by experience."""
+    """Who wants a slot and how urgently; `expected_s` is how long the call takes by experience.
+
+    Its client's turn is over for as many rounds as `charge` says: a call for many things counts as many.
+    """
 
     client: str
     priority: Priority = Priority.CLIENT
     expected_s: float | None = None
+    charge: int = 1
 
 
 class Protection:
@@ -61,7 +66,9 @@ class Protection:
         """
         began = self._clock.timer()
         try:
-            slot = await self._limit.acquire(demand.client, demand.priority, self._most_wait_s, note=call.wait)
+            slot = await self._limit.acquire(
+                demand.client, demand.priority, self._most_wait_s, demand.charge, note=call.wait
+            )
         except OSError as error:  # the slots cannot be counted: that must not cost an answer
             self._failed(error, request_id)
             slot = None
@@ -80,6 +87,12 @@ class Protection:
     def hear(self, message: bytes) -> None:
         """Hear what another process tells."""
         self._limit.hear(message)
+
+    @property
+    def spare(self) -> float:
+        """Return how many calls more could begin now."""
+        now = self._limit.status()
+        return inf if now.limit is None else max(0, int(now.limit) - now.in_flight - now.waiting)
 
     def status(self) -> LimitStatus:
         """Return what is under way."""

@@ -1,0 +1,147 @@
+"""The road of a request for many things: cut → look up the parts → fetch what is missing → merge, to the byte.
+
+Whatever is in doubt on it is a Fallback: then the request goes on as any other does, whole.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from proxy.clock import Clock
+from proxy.core import cache_status
+from proxy.core.composite import Cut, Frame, Share, united
+from proxy.core.freshness import age_of, bridges, left
+from proxy.core.headers import answered
+from proxy.core.http_date import render as http_date
+from proxy.core.merged_head import head_of_entry, merged_head
+from proxy.core.reasons import Reason
+from proxy.core.splitting import Splitting, Stage
+from proxy.core.types import Outcome, Response
+from proxy.core.views import view
+from proxy.errors import Fallback
+from proxy.fan import Fan, Landed
+from proxy.parts import Held, Keys, Known, Parts
+from proxy.places import Asked
+from proxy.rollouts import Rollouts
+from proxy.upstream.uncacheable import Uncacheable
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """One request that was cut, and what is known of its parts."""
+
+    asked: Asked
+    splitting: Splitting
+    cut: Cut
+    keys: Keys
+    known: Known
+
+    @property
+    def missing(self) -> list[int]:
+        """Return the places of the parts that have to be fetched, each once; all, where the frame is not known."""
+        fresh = self.known.fresh if self.known.frame is not None else {}
+        first = {key: place for place, key in reversed(list(enumerate(self.keys.parts)))}
+        return sorted(place for key, place in first.items() if key not in fresh)
+
+
+class Composites:
+    """Answers composite requests from their parts."""
+
+    def __init__(self, parts: Parts, fan: Fan, rollouts: Rollouts, clock: Clock) -> None:
+        self._parts = parts
+        self._fan = fan
+        self._rollouts = rollouts
+        self._clock = clock
+        self._whole = Uncacheable()
+        """Those whose answers could not be put together lately, by the key of their frame."""
+
+    async def of(self, asked: Asked, expected_s: float | None) -> Composite | None:
+        """Cut a request, if its split is served: None where it is not, or where it is not worth it.
+
+        Raises Fallback where anything about it is in doubt.
+        """
+        splitting = asked.rule.splitting
+        if splitting is None or not self._is_served(asked):
+            return None
+        if splitting.slower_than is not None and (expected_s or 0.0) < splitting.slower_than:
+            return None
+        cut = splitting.cut(asked.request)
+        if cut is None:
+            return None
+        keys = await self._parts.keys(asked, cut, splitting)
+        asked.line.parts = len(cut.parts)
+        if self._whole.holds(keys.around, self._clock.wall()):
+            raise Fallback(Reason.SPLIT_LATELY)
+        return Composite(asked, splitting, cut, keys, await self._parts.known(keys, asked))
+
+    def _is_served(self, asked: Asked) -> bool:
+        arm = asked.line.arm
+        if arm is None and self._rollouts.stage(asked.rule.name) is Stage.ON:
+            return True
+        return arm == "candidate" and self._rollouts.forced(asked.rule.name)
+
+    async def answer(self, composite: Composite, wait: Callable[[], None]) -> Response:
+        """Fetch what is missing, and merge; `wait` is called before the upstream's time is taken.
+
+        Raises Fallback where the answers cannot be put together, and UpstreamError.
+        """
+        asked, known = composite.asked, composite.known
+        missing = composite.missing
+        absent = {composite.keys.parts[place] for place in missing}
+        asked.line.parts_hit = len([key for key in composite.keys.parts if key not in absent])
+        landed: Mapping[bytes, Landed] = {}
+        try:
+            if missing:
+                wait()
+                landed = await self._fan.fetched(
+                    composite.asked, composite.splitting, composite.cut, composite.keys, missing
+                )
+            shares = {**known.fresh, **{key: one.part for key, one in landed.items()}}
+            frames = [one.frame for one in landed.values()] + ([known.frame] if known.frame is not None else [])
+            return self._merged(composite, shares, frames, collapsed=any(one.joined for one in landed.values()))
+        except Fallback:
+            self._whole.note(composite.keys.around, self._clock.wall(), shared=False)
+            raise
+
+    def may_ask_again(self) -> bool:
+        """Take one of the extra calls for the whole request, after its parts could not be had."""
+        return self._fan.take_extra_call()
+
+    def stale(self, composite: Composite, reason: str) -> Response | None:
+        """Return the answer of parts of which some are stale, if the upstream's failure allows it (RFC 5861 §4)."""
+        known, now, asked = composite.known, self._clock.wall(), composite.asked
+        bridging = {key: held for key, held in known.stale.items() if bridges(held.entry, now, asked.directives)}
+        shares = {**known.fresh, **bridging}
+        if known.frame is None or not set(composite.keys.parts) <= set(shares):
+            return None
+        try:
+            response = self._merged(composite, shares, [known.frame], collapsed=False)
+        except Fallback:
+            return None
+        line = asked.line
+        line.outcome, line.reason, line.error, line.error_source = Outcome.STALE, reason, reason, "upstream"
+        line.cache_status = cache_status.forwarded(Outcome.EXPIRED, reason)
+        return response
+
+    def _merged(
+        self, composite: Composite, held: Mapping[bytes, Held], frames: Sequence[Held], *, collapsed: bool
+    ) -> Response:
+        began, now = self._clock.timer(), self._clock.wall()
+        splitting, asked, line = composite.splitting, composite.asked, composite.asked.line
+        merge = splitting.merge
+        parts = [held[key] for key in composite.keys.parts]
+        frame = united([one.share for one in frames if isinstance(one.share, Frame)], guess=merge.one_each)
+        shares = [one.share for one in parts if isinstance(one.share, Share)]
+        body = merge.merge(frame, composite.cut.parts, shares, splitting.limits)
+        heads = {
+            one.entry.headers: one.entry for one in sorted((*frames, *parts), key=lambda one: age_of(one.entry, now))
+        }
+        headers = merged_head([head_of_entry(entry, now) for entry in heads.values()], len(body), now)
+        ttl = min(left(one.entry, now) for one in parts)
+        count, hits = len(parts), line.parts_hit or 0
+        line.outcome = Outcome.HIT if hits == count else Outcome.PARTIAL if hits else Outcome.MISS
+        line.age_s, line.ttl_s = int(max(age_of(one.entry, now) for one in parts)), int(ttl)
+        line.cost = sum(one.entry.cost for one in parts) if hits == count else None
+        line.cache_status = cache_status.composite(count, hits, ttl=ttl, stored=hits < count, collapsed=collapsed)
+        line.arm = "candidate"
+        line.merge_s = self._clock.timer() - began
+        return view(asked.client, Response(200, answered(headers, http_date(now)), body), now)

@@ -1,0 +1,254 @@
+"""Fetching the parts that are missing: several calls where that helps and the upstream can bear it, one where not.
+
+What is fetched belongs to the app: it is kept when its client leaves, and who asks for the same parts meanwhile waits for
+them, not for another call.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from proxy.clock import Clock
+from proxy.core import lifetime
+from proxy.core.coding import plain_body
+from proxy.core.composite import Cut, Sliced
+from proxy.core.cost_model import CostModel, Fetched, PartCosts, learned
+from proxy.core.fan_out import TOO_LARGE, FanOut, Missing, bisected, fan_out
+from proxy.core.fan_out import Call as Planned
+from proxy.core.log_line import Call
+from proxy.core.priority import priority_of
+from proxy.core.reasons import Reason
+from proxy.core.splitting import Splitting
+from proxy.core.storing import Storing, decide, entry_of
+from proxy.core.types import Entry, Request, Response
+from proxy.errors import Fallback, UpstreamError
+from proxy.parts import Held, Keys, Parts
+from proxy.places import Asked
+from proxy.tasks import Tasks
+from proxy.upstream.call import Timeouts, Upstream
+from proxy.upstream.protection import Demand, Protection
+from proxy.whole_answer import whole_answer
+
+_ANYBODYS = frozenset({b"accept-encoding"})
+"""What an answer may vary by that is asked for as we ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A part that came just now, with the frame of its answer; `joined`: another request's fetch brought it."""
+
+    part: Held
+    frame: Held
+    joined: bool = False
+
+
+@dataclass(slots=True)
+class _Flying:
+    landed: asyncio.Future[Landed]
+    call: Call
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """One request's fetch of some of its parts; `call` sums its calls up."""
+
+    asked: Asked
+    splitting: Splitting
+    cut: Cut
+    keys: Keys
+    flying: Mapping[bytes, _Flying]
+    call: Call
+
+    def of(self, places: Sequence[int]) -> Request:
+        return self.splitting.asked(self.asked.request, self.cut, places)
+
+
+class Fan:
+    """Fetches parts, and learns per rule what they cost."""
+
+    def __init__(
+        self, parts: Parts, upstream: Upstream, protection: Protection, tasks: Tasks, timeouts: Timeouts, clock: Clock
+    ) -> None:
+        self._parts = parts
+        self._upstream = upstream
+        self._protection = protection
+        self._tasks = tasks
+        self._timeouts = timeouts
+        self._clock = clock
+        self._flying: dict[bytes, _Flying] = {}
+        self._models: dict[str, CostModel] = {}
+        self._costs: dict[str, PartCosts] = {}
+
+    def take_extra_call(self) -> bool:
+        """Take one call from the budget of extra ones, if there is one."""
+        return self._protection.budget.take()
+
+    async def fetched(
+        self, asked: Asked, splitting: Splitting, cut: Cut, keys: Keys, missing: Sequence[int]
+    ) -> Mapping[bytes, Landed]:
+        """Return the parts at these places, by their keys: joined where they are under way already.
+
+        Raises Fallback where an answer cannot be cut or is not for all, and UpstreamError.
+        """
+        wanted = {keys.parts[place]: place for place in missing}
+        joined = {key: self._flying[key] for key in wanted if key in self._flying}
+        own = {key: place for key, place in wanted.items() if key not in joined}
+        line = asked.line
+        if own:
+            call = Call()
+            loop = asyncio.get_running_loop()
+            flying = {key: _Flying(loop.create_future(), call) for key in own}
+            self._flying |= flying
+            fetch = _Fetch(asked, splitting, cut, keys, flying, call)
+            self._tasks.start(self._fly(fetch, list(own.values())))
+            line.call, line.flight = call, "lead"
+        else:
+            flying = {}
+            line.call, line.flight, line.joined = next(iter(joined.values())).call, "follow", self._clock.timer()
+        landed = await asyncio.gather(*[asyncio.shield(one.landed) for one in (*flying.values(), *joined.values())])
+        return {key: replace(one, joined=key in joined) for key, one in zip((*flying, *joined), landed, strict=True)}
+
+    async def _fly(self, fetch: _Fetch, places: Sequence[int]) -> None:
+        error: Exception | None = UpstreamError("the fetch was ended")
+        try:
+            await self._fan_out(fetch, places)
+        except* (Fallback, UpstreamError) as errors:
+            error = _first(errors)
+        finally:
+            fetch.call.ended = self._clock.timer()
+            for key, one in fetch.flying.items():
+                if self._flying.get(key) is one:
+                    del self._flying[key]
+                if not one.landed.done():
+                    one.landed.set_exception(error or UpstreamError("the fetch was ended"))
+                one.landed.exception()  # who waited for it may have left
+
+    async def _fan_out(self, fetch: _Fetch, places: Sequence[int]) -> None:
+        rule = fetch.asked.rule.name
+        model, costs = self._models.get(rule, CostModel()), self._costs.setdefault(rule, PartCosts())
+        missing = [Missing(len(fetch.cut.parts[one].raw), costs.get(fetch.keys.parts[one])) for one in places]
+        plan: FanOut = fan_out(
+            missing, fetch.splitting.residual, model,
+            spare=int(min(self._protection.spare, 1000)) or 1, extra_calls=self._protection.budget.left,
+        )  # fmt: skip
+        began = fetch.call.began = self._clock.timer()
+        waiting, took = deque(plan.calls), list[float]()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(plan.at_once):
+                group.create_task(self._calls(fetch, places, waiting, took))
+        spent = Fetched(len(places), len(took), sum(took), self._clock.timer() - began, plan.at_once)
+        self._models[rule] = learned(model, spent)
+
+    async def _calls(self, fetch: _Fetch, places: Sequence[int], waiting: deque[Planned], took: list[float]) -> None:
+        """Make one call after another, the longest first; the first one that fails for good ends all."""
+        while waiting:
+            planned = waiting.popleft()
+            call = Call()
+            response, body = await self._answer(fetch, [places[one] for one in planned.parts], call)
+            if response.status in TOO_LARGE:
+                waiting.extendleft(reversed(bisected(planned)))
+                continue
+            took.append(call.duration_s(self._clock.timer()))
+            await self._land(fetch, [places[one] for one in planned.parts], response, body, call)
+
+    async def _answer(self, fetch: _Fetch, places: Sequence[int], call: Call) -> tuple[Response, bytes]:
+        """Ask for some parts; once more where that failed, if the budget of extra calls allows it."""
+        while True:
+            try:
+                response = await self._sent(fetch, places, call)
+                body = await whole_answer(response, fetch.splitting.limits.answer_bytes)
+            except UpstreamError:
+                if fetch.call.sent > 1 or not call.sent or not self._protection.budget.take():
+                    raise
+            else:
+                if body is None:
+                    raise Fallback(Reason.TOO_LARGE)
+                if response.status < 500 or fetch.call.sent > 1 or not self._protection.budget.take():
+                    return response, body
+            call.begin_again()
+
+    async def _sent(self, fetch: _Fetch, places: Sequence[int], call: Call) -> Response:
+        asked, before = fetch.asked, call.sent
+        ip = asked.request.client.ip
+        demand = Demand(ip, priority_of(asked.request), asked.line.expected_s, charge=len(places))
+        try:
+            return await self._upstream.send(fetch.of(places), asked.line.request_id, call, self._timeouts, demand)
+        finally:
+            fetch.call.sent += call.sent - before
+            fetch.call.first_byte = fetch.call.first_byte or call.first_byte
+            if call.queue_s is not None:
+                fetch.call.queue_s = max(fetch.call.queue_s or 0.0, call.queue_s)
+
+    async def _land(self, fetch: _Fetch, places: Sequence[int], response: Response, body: bytes, call: Call) -> None:
+        """Cut an answer, keep what may be kept, and let all have its parts who wait for them."""
+        asked, now = fetch.asked, self._clock.wall()
+        storing = decide(fetch.of(places), response, asked.rule, now, call.ttfb_s or 0.0)
+        if reason := not_for_parts(response, storing):
+            raise Fallback(reason)
+        cost = call.duration_s(self._clock.timer()) / len(places)
+        if len(places) == 1:
+            self._costs[asked.rule.name].learn(fetch.keys.parts[places[0]], cost)
+        sliced, plain = cut_answer(fetch.splitting, fetch.cut, places, response, body)
+        keys = [fetch.keys.parts[place] for place in places]
+        made = entries_of(sliced, keys, fetch.keys.around, replace(response, body=plain), storing, asked, now, cost)
+        await self._parts.keep(made.kept, asked, call.asked_at)
+        for key, share in zip(keys, sliced.shares, strict=True):
+            landed = fetch.flying[key].landed
+            if not landed.done():
+                landed.set_result(Landed(Held(made.parts[key], share), Held(made.frame, sliced.frame)))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The entries of one answer's parts by key, and of its frame; `kept` are those that may be stored."""
+
+    parts: Mapping[bytes, Entry]
+    frame: Entry
+    kept: Mapping[bytes, Entry]
+
+
+def cut_answer(
+    splitting: Splitting, cut: Cut, places: Sequence[int], response: Response, body: bytes
+) -> tuple[Sliced, bytes]:
+    """Cut a whole answer to some parts; return its shares and its plain body. Raises Fallback."""
+    plain = plain_body(response, body, splitting.limits.answer_bytes)
+    headers = tuple([field for field in response.headers if field[0] != b"content-encoding"])
+    answer = replace(response, headers=headers, body=plain)
+    return splitting.merge.slice(answer, cut.picked(places), splitting.limits), plain
+
+
+def entries_of(
+    sliced: Sliced, keys: Sequence[bytes], around: bytes, response: Response, storing: Storing, asked: Asked,
+    now: float, cost: float,
+) -> Made:  # fmt: skip
+    """Make the entries of an answer's parts, each with a lifetime and a cost (seconds) of its own."""
+    base = entry_of(response, b"", storing, asked.rule, now=now, cost=cost, host=asked.host)
+    headers = tuple([one for one in base.headers if one[0] not in {b"content-length", b"content-encoding", b"etag"}])
+    base = replace(base, headers=headers, tag=b"")
+    ttl = {key: lifetime.jittered(base.ttl, key) if storing.by_owner else base.ttl for key in keys}
+    parts = {
+        key: replace(base, body=share.packed(), ttl=ttl[key]) for key, share in zip(keys, sliced.shares, strict=True)
+    }
+    frame = replace(base, body=sliced.frame.packed())
+    lasting = {key: parts[key] for key, share in zip(keys, sliced.shares, strict=True) if share.lasting}
+    return Made(parts, frame, {**lasting, around: frame})
+
+
+def not_for_parts(response: Response, storing: Storing) -> Reason | None:
+    """Return why nothing of an answer may be kept apart, if so: then nobody else may have it either."""
+    if storing.reason is not None or not storing.is_fresh:
+        return storing.reason or Reason.NO_TTL
+    if response.status != 200:
+        return Reason.PART_ERROR
+    if storing.guessed or storing.withheld:
+        return Reason.NO_TTL
+    return None if _ANYBODYS.issuperset(storing.vary) else Reason.VARY
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
+    """Return the first error of a group: the others came of it."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, Exception) else UpstreamError("the fetch was ended")

@@ -1,0 +1,98 @@
+"""Where the parts of composite answers stand in the store, each with its own lifetime, and the frame around them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from proxy.clock import Clock
+from proxy.core.composite import Cut, Frame, Share
+from proxy.core.freshness import Act, judge
+from proxy.core.part_key import around_key, part_keys
+from proxy.core.splitting import Splitting
+from proxy.core.types import Entry
+from proxy.places import Asked, Places
+from proxy.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of a request's parts, in their order, and of the frame of its answers."""
+
+    around: bytes
+    parts: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One part's share of an answer, or the frame of one: what was stored, or came just now."""
+
+    entry: Entry
+    share: Share | Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored: fresh shares by key, stale ones, and the frame if it is known."""
+
+    fresh: Mapping[bytes, Held]
+    stale: Mapping[bytes, Held]
+    frame: Held | None
+
+
+class Parts:
+    """Finds parts and keeps them; a store that fails costs hits, never an answer."""
+
+    def __init__(
+        self, store: Store, places: Places, clock: Clock, failed: Callable[[BaseException, str], None]
+    ) -> None:
+        self._store = store
+        self._places = places
+        self._clock = clock
+        self._failed = failed
+
+    async def keys(self, asked: Asked, cut: Cut, splitting: Splitting) -> Keys:
+        """Return the keys of a request's parts. Raises Fallback where its frame has no certain key."""
+        frame = await self._places.key(replace(asked, request=cut.frame))
+        return Keys(around_key(frame, splitting.signature), part_keys(frame, splitting.signature, cut.parts))
+
+    async def known(self, keys: Keys, asked: Asked) -> Known:
+        """Look up all parts at once."""
+        wanted = (keys.around, *dict.fromkeys(keys.parts))
+        try:
+            found = await self._store.get_many(wanted)
+        except Exception as error:  # noqa: BLE001
+            self._failed(error, asked.line.request_id)
+            found = [None] * len(wanted)
+        now = self._clock.wall()
+        fresh, stale, frame = {}, {}, None
+        for key, stored in zip(wanted, found, strict=True):
+            entry = None if stored is None else self._places.purges.left_of(stored)
+            held = None if entry is None else _read(entry, Frame if key == keys.around else Share)
+            if held is None:
+                continue
+            if key == keys.around:
+                frame = held
+            elif judge(held.entry, now, asked.directives).act is Act.DELIVER:
+                fresh[key] = held
+            else:
+                stale[key] = held
+        return Known(fresh, stale, frame)
+
+    async def keep(self, entries: Mapping[bytes, Entry], asked: Asked, asked_at: float) -> None:
+        """Store what may be stored, unless it was overtaken since it was asked for."""
+        purges = self._places.purges
+        kept = {key: one for key, one in entries.items() if not purges.took(one.rule, one.groups, b"", asked_at)}
+        try:
+            await self._store.set_many(kept)
+        except Exception as error:  # noqa: BLE001
+            self._failed(error, asked.line.request_id)
+
+    async def drop(self, keys: Keys) -> None:
+        """Forget the parts of a request; raises what a broken store raises."""
+        await self._store.delete((keys.around, *keys.parts))
+
+
+def _read(entry: Entry, kind: type[Share] | type[Frame]) -> Held | None:
+    try:
+        return Held(entry, kind.unpacked(entry.body))
+    except ValueError:
+        return None  # not written by this release

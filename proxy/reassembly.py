@@ -1,0 +1,111 @@
+"""What whole answers tell of splitting, for free: each is cut, put together again and compared.
+
+Where splits are served, its parts are kept.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxy.clock import Clock
+from proxy.core.reasons import Reason
+from proxy.core.splitting import Splitting, Stage
+from proxy.core.storing import Storing
+from proxy.core.types import Response
+from proxy.errors import Fallback
+from proxy.fan import cut_answer, entries_of, not_for_parts
+from proxy.parts import Parts
+from proxy.places import Asked
+from proxy.rollouts import Rollouts
+
+
+@dataclass(slots=True)
+class Evidence:
+    """How many whole answers were equal when put together again, how many were not, and how many could not be cut."""
+
+    equal: int = 0
+    different: int = 0
+    not_cut: Counter[str] = field(default_factory=Counter)
+
+
+class Reassembly:
+    """Compares whole answers with what splitting would make of them; `tell` gets events of the log."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        rollouts: Rollouts,
+        clock: Clock,
+        *,
+        tell: Callable[..., None],
+        failed: Callable[[BaseException, str], None],
+        roll: Callable[[], float],
+    ) -> None:
+        self._parts = parts
+        self._rollouts = rollouts
+        self._clock = clock
+        self._tell = tell
+        self._failed = failed
+        self._roll = roll
+        self._evidence: dict[str, Evidence] = {}
+
+    async def __call__(
+        self, asked: Asked, response: Response, body: bytes, storing: Storing, cost: float, asked_at: float
+    ) -> None:
+        """Learn from an answer that has left and may be stored; nothing here reaches its client."""
+        splitting, stage = asked.rule.splitting, self._rollouts.stage(asked.rule.name)
+        if splitting is None or stage is Stage.OFF:
+            return
+        if stage is Stage.SHADOW and self._roll() * 100 >= splitting.shadow_percent:
+            return
+        evidence = self._evidence.setdefault(asked.rule.name, Evidence())
+        try:
+            await self._compare(asked, splitting, evidence, response, body, storing, cost, asked_at)
+        except Fallback as fallback:
+            evidence.not_cut[fallback.reason] += 1
+        except Exception as error:  # noqa: BLE001  a splitter of somebody else's may raise anything
+            evidence.not_cut[Reason.INTERNAL] += 1
+            self._failed(error, asked.line.request_id)
+
+    async def _compare(
+        self,
+        asked: Asked,
+        splitting: Splitting,
+        evidence: Evidence,
+        response: Response,
+        body: bytes,
+        storing: Storing,
+        cost: float,
+        asked_at: float,
+    ) -> None:
+        cut = splitting.cut(asked.request)
+        if cut is None:
+            return
+        if reason := not_for_parts(response, storing):
+            raise Fallback(reason)
+        places = range(len(cut.parts))
+        sliced, plain = cut_answer(splitting, cut, places, response, body)
+        again = splitting.merge.merge(sliced.frame, cut.parts, sliced.shares, splitting.limits)
+        if not splitting.merge.equal(again, plain):
+            self._differs(asked, evidence)
+            return
+        evidence.equal += 1
+        if self._rollouts.stage(asked.rule.name) is Stage.ON:
+            keys, now = await self._parts.keys(asked, cut, splitting), self._clock.wall()
+            made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places))
+            await self._parts.keep(made.kept, asked, asked_at)
+
+    def _differs(self, asked: Asked, evidence: Evidence) -> None:
+        evidence.different += 1
+        if self._rollouts.stage(asked.rule.name) is Stage.ON:
+            self._rollouts.demote(asked.rule.name)
+        self._tell(
+            "decision", rule=asked.rule.name, request_id=asked.line.request_id, state="different",
+            equal=evidence.equal, different=evidence.different, mode=self._rollouts.stage(asked.rule.name),
+        )  # fmt: skip
+
+    def status(self, rule: str) -> Mapping[str, Any]:
+        """Return what is known of a rule."""
+        known = self._evidence.get(rule, Evidence())
+        return {"equal": known.equal, "different": known.different, "not_cut": dict(known.not_cut)}
