@@ -14,6 +14,8 @@ from proxy.errors import Fallback
 
 COMPOSITES = int(os.environ.get("FRONTRUNNER_COMPOSITES", "500"))
 """Generated composites for each splitter and merge."""
+FORGETS = 0.1
+"""How often a road begins with an empty store again."""
 
 
 class Raw(str):
@@ -102,6 +104,9 @@ class Road:
 
     def answer(self, request: Request, dice: Random, limits: Limits = LIMITS) -> bytes:
         """Return the body put together from what is known and what is fetched; raises Fallback."""
+        if dice.random() < FORGETS:
+            self.parts.clear()
+            self.frames.clear()
         cut = self.splitter.plan(request, limits)
         if cut is None:
             raise Fallback(Reason.SPLIT_SYNTAX)

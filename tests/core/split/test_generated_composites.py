@@ -205,7 +205,7 @@ def test_what_is_put_together_is_what_the_service_would_have_said(name):
     road = Road(splitter, merge, service)
     counted = travel(road, requests(write, merge), Random(8))
     assert counted.equal >= 0.99 * COMPOSITES, counted
-    assert counted.hits > COMPOSITES
+    assert counted.hits > COMPOSITES / 4
 
 
 @pytest.mark.parametrize("name", ROADS)

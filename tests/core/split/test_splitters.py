@@ -154,7 +154,7 @@ def test_hostile_requests_cost_little(splitter, raw):
             splitter.plan(request, LIMITS)
         except Fallback:
             pass
-    assert process_time() - began < 1
+    assert process_time() - began < 3
 
 
 ANSWERS = {
