@@ -12,11 +12,10 @@ from typing import Any
 
 from proxy.core.cookies import cookie_fields
 from proxy.core.rules import Rule
-from proxy.core.types import Headers, Params, Query, Request, joined
+from proxy.core.types import DIGEST_BYTES, Headers, Params, Query, Request, joined
 from proxy.core.vary import selecting
 
 VERSION = b"1"
-DIGEST_BYTES = 20
 
 # An upstream may build its answer from these, so two requests that differ in one never share an answer.
 ALWAYS_KEYED = frozenset(

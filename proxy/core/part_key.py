@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from proxy.core.composite import Part, pack
-from proxy.core.key import DIGEST_BYTES
 from proxy.core.merge import Merge
 from proxy.core.split import Splitter
+from proxy.core.types import DIGEST_BYTES
 
 
 def signature(by: Splitter, merge: Merge, generation: int = 0) -> bytes:

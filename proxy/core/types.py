@@ -8,6 +8,9 @@ from typing import Any, Protocol
 Headers = tuple[tuple[bytes, bytes], ...]
 """Fields as received, in order and with duplicates; names in lower case."""
 
+DIGEST_BYTES = 20
+"""The length of a key."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that only read, by their definition (RFC 9110 §9.2.1); of QUERY and others a legacy service may know less."""
 

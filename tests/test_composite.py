@@ -1,0 +1,83 @@
+"""A request for many things: its parts have keys of their own, and the answer is the very bytes of the service's."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from fakes import FakeClock, FakeEngine, answer
+from world import World, asked, rule
+
+from proxy.core.composite import Limits
+from proxy.core.fan_out import Bounds
+from proxy.core.merge.keyed import Keyed
+from proxy.core.rules import Rule
+from proxy.core.split.query_list import QueryList
+from proxy.core.splitting import Splitting, Stage
+from proxy.core.types import Request, Response
+
+FRESH = (b"content-type", b"application/json")
+
+
+class Shop:
+    """A service that answers `ids=1,2,3`; `asked` are the lists that it was asked for."""
+
+    def __init__(self, **faults: Any) -> None:
+        self.asked: list[list[str]] = []
+        self.faults = faults
+        self.missing: set[str] = set()
+
+    def __call__(self, request: Request) -> Response:
+        ids = parse_qs(urlsplit(request.target.decode()).query)["ids"][0].split(",")
+        self.asked.append(ids)
+        if (fault := self.faults.get("answers")) is not None and (said := fault(ids, len(self.asked))) is not None:
+            return said  # type: ignore[no-any-return]
+        items = [{"id": one, "price": 1.10, "big": 2**64} for one in ids if one not in self.missing]
+        body = json.dumps({"items": items, "total": len(items)}).encode()
+        return answer(body, FRESH, *self.faults.get("fields", ()))
+
+    @property
+    def bodies(self) -> list[str]:
+        return [",".join(ids) for ids in self.asked]
+
+
+def shop_rule(stage: Stage = Stage.ON, residual: Any = "single", at_once: int = 1, **more: Any) -> Rule:
+    splitting = Splitting(
+        QueryList("ids"), Keyed("$.items", missing="omit", totals={"$.total": "count"}),
+        bounds=Bounds(residual, at_once), limits=Limits(parts=10), stage=stage,
+        **{name: more.pop(name) for name in ("slower_than", "min_parts") if name in more},
+    )  # fmt: skip
+    return rule(splitting=splitting, **more)
+
+
+def world(shop: Any = None, clock: FakeClock | None = None, **more: Any) -> tuple[World, Shop]:
+    shop, clock = shop or Shop(), clock or FakeClock()
+    engine = FakeEngine(*[shop] * 50, clock=clock)
+    return World(engine, rules=(shop_rule(**more),), clock=clock), shop
+
+
+def listed(ids: str) -> Request:
+    return asked(f"/kept/shop?ids={ids}&lang=de")
+
+
+async def whole(shop: Shop, ids: str) -> bytes:
+    body = Shop(**shop.faults)(listed(ids)).body
+    assert isinstance(body, bytes)
+    return body
+
+
+async def test_only_the_missing_parts_are_asked_for() -> None:
+    here, shop = world()
+    first = await here.ask(listed("1,2,3"))
+    second = await here.ask(listed("2,4,3,5"))
+    third = await here.ask(listed("5,1"))
+    assert shop.bodies == ["1,2,3", "4,5"]
+    assert [first.body, second.body, third.body] == [await whole(shop, ids) for ids in ("1,2,3", "2,4,3,5", "5,1")]
+    assert [one.header(b"cache-status") for one in (first, second, third)] == [
+        b'Frontrunner; fwd=uri-miss; stored; detail="parts=3;hit=0"',
+        b'Frontrunner; fwd=partial; stored; detail="parts=4;hit=2"',
+        b'Frontrunner; hit; ttl=%d; detail="parts=2;hit=2"' % here.log.requests[2].ttl_s,
+    ]
+    assert here.outcomes == ["miss", "partial", "hit"]
+    assert [(line.parts, line.parts_hit, line.upstream_calls, line.arm) for line in here.log.requests] == [
+        (3, 0, 1, "candidate"), (4, 2, 1, "candidate"), (2, 2, 0, "candidate"),
+    ]  # fmt: skip
