@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 from fakes import FakeClock, LineKeeper, until
+from shop import splitting_rule
 from wires import Switchboard
 
 from proxy import spread as module
 from proxy.bypass import Bypass
 from proxy.core.log_line import LogLine
 from proxy.core.types import Entry, Outcome, Request
+from proxy.rollouts import Rollouts
 from proxy.spread import Spread
 from proxy.stats import Stats
 from proxy.store.epochs import Purges
@@ -18,6 +20,7 @@ from proxy.tasks import Tasks
 from proxy.upstream.collapse import Flight
 from proxy.upstream.flights import Flights
 
+SPLIT = splitting_rule("search")
 KEPT = Entry(200, (), b"", stored_at=10.0, ttl=60.0, rule="search", groups=(b"site.test g",))
 
 
@@ -55,10 +58,10 @@ class Process:
     ) -> None:
         self.log, self.purges, self.bypass, self.stats = LineKeeper(), Purges(), bypass or Bypass(), Stats(0.0)
         self.tasks, self.heard = Tasks(self.log.failed), []
-        self.flights = Flights(self.tasks)
+        self.flights, self.rollouts = Flights(self.tasks), Rollouts((SPLIT,), FakeClock())
         self.spread = Spread(
             board, wires.wire(), self.tasks, purges=self.purges, flights=self.flights,
-            bypass=self.bypass, stats=self.stats, clock=FakeClock(), run="run", name=name, failed=self.log.failed, hear=(self.heard.append,), far=far,
+            bypass=self.bypass, rollouts=self.rollouts, stats=self.stats, clock=FakeClock(), run="run", name=name, failed=self.log.failed, hear=(self.heard.append,), far=far,
         )  # fmt: skip
 
     def count(self, seconds: float) -> None:
