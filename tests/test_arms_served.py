@@ -53,7 +53,7 @@ async def test_the_token_goes_no_further() -> None:
     )
     assert here.outcomes == ["miss", "miss", "hit", "hit", "passthrough:no_rule"]
     await here.ask(asked("/else?ids=1", forced(b"control")[1], (b"authorization", b"Bearer x")))
-    assert here.engine.requests[-1].headers == (HOST, forced(b"control")[1], (b"authorization", b"Bearer x"))
+    assert here.engine.requests[-1].headers[:3] == (HOST, forced(b"control")[1], (b"authorization", b"Bearer x"))
 
 
 STOPS = {
