@@ -165,7 +165,7 @@ class Proxy:
         fetch = Fetch(self._upstream, places, flights, turns, self._reassembly, timeouts, clock)
         fan = Fan(parts, self._upstream, self._protection, self._tasks, timeouts, clock)
         composites = Composites(parts, fan, self._rollouts, clock)
-        self._refresh = Refresh(fetch, flights, clock, self._roll)
+        self._refresh = Refresh(fetch, flights, self._protection, clock, self._roll)
         accelerate = Accelerate(self._refresh, composites, places, Boarding(fetch, places, flights, clock), clock)
         consequences = Consequences(rules, places, flights, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
@@ -181,7 +181,9 @@ class Proxy:
     def _pins(self, rules: Sequence[Rule], places: Places) -> Pinned:
         urls = {rule.name: rule.pin for rule in self.config.rules}
         try:
-            return Pinned(urls, rules, places, self._refresh, self._clock, new_id=_new_ids(), roll=self._roll)
+            return Pinned(
+                urls, rules, places, self._refresh, self._bypass, self._clock, new_id=_new_ids(), roll=self._roll
+            )
         except ValueError as error:
             raise StartError(str(error)) from error
 

@@ -6,6 +6,7 @@ from proxy.clock import Clock
 from proxy.core.freshness import Act, Verdict, wants_newer
 from proxy.core.histogram import Histogram
 from proxy.core.key import variant_key
+from proxy.core.priority import priority_of
 from proxy.core.reasons import Reason
 from proxy.core.storing import vary_of
 from proxy.core.types import Outcome, Response
@@ -48,11 +49,13 @@ class Boarding:
         # A client that wants something newer must not get an answer that was already under way.
         newer = bool(verdict.reason or wants_newer(asked.directives))
         flight = None if newer else self._flights.join(place)
-        if flight is not None:
+        # where no rule is the owner's, nothing holds a client up: no limit of ours upstream either
+        if flight is not None and not (asked.rule.ours and flight.unwatched):
             if self._flights.is_crowded(flight):
                 raise Refusal(503, Reason.TOO_MANY, "too many wait for this answer already")
             line.flight, line.outcome, line.joined = "follow", Outcome.COLLAPSED, self._clock.timer()
-            flight.hurry(asked.request.client.ip)
+            if priority_of(asked.request) < flight.priority:
+                flight.hurry(asked.request.client.ip)
             return flight.reader(lead=False)
         line.flight = "lead"
         stale = found.entry if verdict.act is Act.REVALIDATE and asked.request.method in VALIDATED else None

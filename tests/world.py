@@ -87,7 +87,7 @@ class World:
         fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
         composites = Composites(self.parts, fan, self.rollouts, self.clock)
         self.places = places
-        self.refresh = refresh = Refresh(fetch, self.flights, self.clock, self.roll)
+        self.refresh = refresh = Refresh(fetch, self.flights, self.protection, self.clock, self.roll)
         self.boarding = Boarding(fetch, places, self.flights, self.clock)
         self.accelerate = Accelerate(refresh, composites, places, self.boarding, self.clock)
         consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
