@@ -2,11 +2,12 @@
 
 import pytest
 from fakes import FakeClock, FakeDelivery, FakeEngine, answer
-from shop import shop, sold, splitting_rule
+from shop import Shop, in_front, splitting_rule
 from world import ADMIN_TOKEN, HOST, World, asked, rule
 
 from proxy.core.rules import default_rule
 from proxy.core.splitting import Stage
+from proxy.purge import Wanted
 from proxy.rollouts import ALL
 
 BEARER = (b"authorization", b"Bearer " + ADMIN_TOKEN)
@@ -27,7 +28,7 @@ async def split(world: World, target: str, *fields: tuple[bytes, bytes]) -> tupl
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_the_bearer_of_the_token_forces_an_arm(stage: Stage) -> None:
-    here = shop(splitting_rule(stage=stage))
+    here = in_front(splitting_rule(stage=stage))
     _, by_parts = await split(here, "/shop?ids=1,2", *forced(b"candidate"))
     assert (by_parts, here.last.arm) == (True, "candidate")
     _, by_parts = await split(here, "/shop?ids=2,3", *forced(b"control"))
@@ -37,14 +38,14 @@ async def test_the_bearer_of_the_token_forces_an_arm(stage: Stage) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 async def test_nobody_else_does(stage: Stage) -> None:
     for fields in [(forced(b"candidate")[1],), (forced(b"control")[1],), forced(b"both")]:
-        here = shop(splitting_rule(stage=stage))
+        here = in_front(splitting_rule(stage=stage))
         _, by_parts = await split(here, "/shop?ids=1,2", *fields)
         assert (by_parts, here.last.arm) == (stage is Stage.ON, "candidate" if stage is Stage.ON else None)
 
 
 async def test_the_token_goes_no_further() -> None:
     """Neither upstream nor into a key; what somebody without it sends goes up as it came."""
-    here = shop()
+    here = in_front()
     for fields in [forced(b"candidate"), forced(b"control"), forced(b"?"), (BEARER,)]:
         await split(here, "/shop?ids=1,2", *fields, (b"x-a", b"1"))
     await split(here, "/else?ids=1", *forced(b"control"))
@@ -68,7 +69,7 @@ STOPS = {
     ("target", "fields"), [("/shop", forced(b"candidate")), ("/shop-split", ())], ids=["field", "alias"]
 )
 async def test_what_stops_a_split_beats_what_forces_it(stop, target, fields) -> None:
-    here = shop(splitting_rule(aliases=ALIASES))
+    here = in_front(splitting_rule(aliases=ALIASES))
     stop(here)
     said, by_parts = await split(here, f"{target}?ids=1,2", *fields)
     assert (said.status, by_parts, here.last.arm) == (200, False, "control")
@@ -76,7 +77,7 @@ async def test_what_stops_a_split_beats_what_forces_it(stop, target, fields) -> 
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_an_alias_is_keyed_and_forwarded_as_the_rules_own_path(stage: Stage) -> None:
-    here = shop(splitting_rule(aliases=ALIASES, stage=stage))
+    here = in_front(splitting_rule(aliases=ALIASES, stage=stage))
     _, by_parts = await split(here, "/shop-split?ids=1,2")
     assert (by_parts, here.last.rule, here.last.arm, here.last.path) == (True, "shop", "candidate", "/shop-split")
     _, by_parts = await split(here, "/shop-whole?ids=1,2")
@@ -87,13 +88,13 @@ async def test_an_alias_is_keyed_and_forwarded_as_the_rules_own_path(stage: Stag
 
 
 async def test_the_field_beats_the_alias() -> None:
-    here = shop(splitting_rule(aliases=ALIASES))
+    here = in_front(splitting_rule(aliases=ALIASES))
     _, by_parts = await split(here, "/shop-split?ids=1,2", *forced(b"control"))
     assert (by_parts, here.last.arm) == (False, "control")
 
 
 async def test_what_passes_by_an_alias_reaches_the_path_whole() -> None:
-    here = shop(splitting_rule(aliases=ALIASES))
+    here = in_front(splitting_rule(aliases=ALIASES))
     await here.ask(asked("/shop-split?ids=1,2", (b"cookie", b"a=1")))
     here.bypass.turn(on=True)
     await here.ask(asked("/shop-split?ids=1,2"))
@@ -113,8 +114,10 @@ async def test_a_rule_that_does_not_split_has_no_arms() -> None:
 
 async def test_an_alias_is_purged_and_explained_as_the_path() -> None:
     clock = FakeClock()
-    here = World(FakeEngine(*[sold] * 9, clock=clock), rules=(splitting_rule(aliases=ALIASES),), clock=clock)
+    here = World(FakeEngine(*[Shop()] * 9, clock=clock), rules=(splitting_rule(aliases=ALIASES),), clock=clock)
     await split(here, "/shop-whole?ids=1,2")
     told = [await here.explain(asked(f"{path}?ids=1,2")) for path in ("/shop", "/shop-whole")]
     assert told[0] == told[1]
     assert told[0]["entry"]["state"] == "fresh"
+    assert await here.purge(Wanted("url", request=asked("/shop-split?ids=1,2"))) is True
+    assert (await here.explain(asked("/shop?ids=1,2")))["entry"] is None

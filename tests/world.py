@@ -9,6 +9,7 @@ from typing import Any
 from fakes import VIA, FakeClock, FakeDelivery, FakeEngine, LineKeeper, unlimited, until
 
 from proxy.accelerate import Accelerate
+from proxy.boarding import Boarding
 from proxy.bypass import Bypass
 from proxy.composite import Composites
 from proxy.consequences import Consequences
@@ -87,8 +88,9 @@ class World:
         fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
         composites = Composites(self.parts, fan, self.rollouts, self.clock)
         self.places = places
-        self.refresh = refresh = Refresh(fetch, self.flights, self.clock, self.roll)
-        self.accelerate = Accelerate(fetch, refresh, composites, places, self.flights, self.clock)
+        self.refresh = refresh = Refresh(fetch, self.flights, self.protection, self.clock, self.roll)
+        self.boarding = Boarding(fetch, places, self.flights, self.clock)
+        self.accelerate = Accelerate(refresh, composites, places, self.boarding, self.clock)
         consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()
         self.purge = Purge(self.rules, places, self.flights, self.clock)

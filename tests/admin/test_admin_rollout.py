@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from admin_desk import PREFIX, Desk
-from shop import sold, splitting_rule
+from shop import Shop, splitting_rule
 from world import asked, rule
 
 from proxy.core.rules import default_rule
@@ -17,7 +17,7 @@ def desk() -> Desk:
     """Return a desk with two rules that split and one that does not."""
     two = splitting_rule(), splitting_rule("spare", "/spare", Stage.SHADOW)
     made = Desk(rules=(*two, rule(), default_rule()))
-    made.world.engine.then(*[sold] * 9)
+    made.world.engine.then(*[Shop()] * 9)
     return made
 
 
