@@ -9,7 +9,6 @@ from virtual_time import VirtualClock, run_virtually
 from proxy.core.aimd import Sign
 from proxy.core.fair_queue import Priority
 from proxy.core.log_line import Call
-from proxy.core.pace import expected_end
 from proxy.core.types import Client, Request
 from proxy.errors import UpstreamBusy, UpstreamReset, UpstreamTimeout
 from proxy.upstream.call import Timeouts, Upstream
@@ -159,12 +158,6 @@ async def test_an_answer_that_is_left_says_nothing_of_how_long_calls_last():
     response = await desk.send()
     await response.body.aclose()
     assert desk.protection._limit.pace.mean_s is None
-
-
-def test_an_upstream_is_done_as_expected_or_in_half_as_long_again():
-    assert expected_end(100.0, 120.0, 60.0) == 160.0
-    assert expected_end(100.0, 180.0, 60.0) == 220.0
-    assert expected_end(100.0, 120.0, None) == 130.0
 
 
 async def test_slots_that_cannot_be_counted_cost_no_answer():
