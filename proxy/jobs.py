@@ -37,6 +37,8 @@ from proxy.upstream.call import UNLIMITED, Timeouts
 MOST_JOBS = 1_000
 """That run at once in one process: beyond it, clients wait for their answers as ever."""
 BEAT_S = 5.0
+NOTED_AT_ONCE = 20
+"""Others have their turn of the process between so many and the next."""
 
 _LINE = tuple([one.name for one in fields(LogLine)])
 
@@ -238,7 +240,11 @@ class Jobs:
         """Renew what is told of the jobs that run, and let go of old answers, while there is any."""
         while self._running or len(self._shelf):
             await asyncio.sleep(BEAT_S)
-            await asyncio.gather(*[self._shelf.note(job.place, job.progress()) for job in self._running.values()])
+            running = list(self._running.values())
+            for first in range(0, len(running), NOTED_AT_ONCE):
+                some = [job for job in running[first : first + NOTED_AT_ONCE] if job.id in self._running]
+                await asyncio.gather(*[self._shelf.note(job.place, job.progress()) for job in some])
+                await asyncio.sleep(0)
             await self._shelf.sweep()
 
     async def answer(self, request: Request, job_id: str) -> Response:

@@ -9,7 +9,7 @@ from job_asking import ASYNC, ended, read, told, url_of
 from world import World, asked, rule
 
 from proxy import jobs
-from proxy.core.job import KEEPS_S
+from proxy.core.job import KEEPS_S, Progress
 from proxy.errors import Refusal
 from proxy.shelf import LEASE_S
 from proxy.store.memory import Memory
@@ -65,6 +65,28 @@ async def test_a_job_that_runs_on_is_told_of_on_and_on(monkeypatch: Any) -> None
     one.clock.advance(KEEPS_S)
     await until(lambda: not len(one.shelf))
     assert await status_of(one, url) == 404
+
+
+async def test_others_have_their_turn_between_the_jobs_that_are_told_of(monkeypatch: Any) -> None:
+    monkeypatch.setattr(jobs, "BEAT_S", 0.01)
+    here = World(FakeEngine(*[held := Held(answer(b"done"))] * 100))
+    for number in range(100):
+        await here.ask(asked(f"/kept/{number}", ASYNC))
+    noted, at_once = 0, []
+
+    async def note(place: bytes, progress: Progress) -> None:
+        nonlocal noted
+        noted += 1
+
+    monkeypatch.setattr(here.shelf, "note", note)
+    async with asyncio.timeout(5):
+        while noted < 100:
+            before = noted
+            await asyncio.sleep(0)
+            at_once.append(noted - before)
+    assert max(at_once) <= jobs.NOTED_AT_ONCE
+    held.go.set()
+    await ended(here, 100)
 
 
 MINE = ((b"authorization", b"Basic bWU="), (b"cookie", b"a=1"), (b"x-key", b"k"))

@@ -6,6 +6,7 @@ while nothing succeeds. Times are seconds of one timer.
 
 from enum import Enum
 
+from proxy.core.fair_queue import Client
 from proxy.core.reasons import Reason
 
 
@@ -14,7 +15,9 @@ class Sign(Enum):
 
     FINE = "fine"
     BUSY = "busy"
-    """It answered 429 or 503."""
+    """It answered 503."""
+    LIMITED = "limited"
+    """It answered 429: this client asks too often, or all do together."""
     SLOW = "slow"
     """It did not answer in time."""
     REFUSED = "refused"
@@ -25,24 +28,49 @@ class Sign(Enum):
     """The call was given up, or failed in a way that says nothing about load."""
 
 
-_SIGNS = {
+_SIGNS: dict[str, Sign] = {
     Reason.UPSTREAM_TIMEOUT: Sign.SLOW,
     Reason.UPSTREAM_REFUSED: Sign.REFUSED,
     Reason.UPSTREAM_RESET: Sign.RESET,
 }
-_BUSY = frozenset({429, 503})
+_BUSY = {429: Sign.LIMITED, 503: Sign.BUSY}
 _KEPT = {Sign.BUSY: 0.9, Sign.SLOW: 0.7, Sign.REFUSED: 0.7}
 """The share of the limit that an overload sign leaves."""
 _MOST_PATIENCE = 16
 """Rounds at the level below one that was refused again and again, before that one is tried once more."""
+_LEAST_ROUND_S = 1.0
 _ROUNDING = 1e-9
 
 
 def sign_of(status: int | None, failure: str | None = None) -> Sign:
-    """Return what a call's status says, or where there is none, the word for its failure."""
-    if status is not None:
-        return Sign.BUSY if status in _BUSY else Sign.FINE
-    return _SIGNS.get(Reason(failure), Sign.NOTHING) if failure in set(Reason) else Sign.NOTHING
+    """Return what a call's end says: a busy upstream's status, else the word for its failure, else its status."""
+    if status in _BUSY:
+        return _BUSY[status]
+    if failure is not None:
+        return _SIGNS.get(failure, Sign.NOTHING)
+    return Sign.NOTHING if status is None else Sign.FINE
+
+
+class ForAll:
+    """Tells a 429 that all get from that of one client over a limit of its own."""
+
+    __slots__ = ("_at", "_client", "_other_at")
+
+    def __init__(self) -> None:
+        self._client: Client | None = None
+        self._at = self._other_at = float("-inf")
+
+    def sign(self, sign: Sign, client: Client, now: float, mean_s: float | None) -> Sign:
+        """Return what the end of a client's call says of the upstream for all, where calls last `mean_s`.
+
+        A 429 is for all where another client got one too, no longer ago than a call lasts.
+        """
+        if sign is not Sign.LIMITED:
+            return sign
+        if client != self._client:
+            self._client, self._other_at = client, self._at
+        self._at = now
+        return Sign.BUSY if now - self._other_at <= max(mean_s or 0.0, _LEAST_ROUND_S) else Sign.NOTHING
 
 
 class Aimd:

@@ -5,6 +5,7 @@ A turn costs its charge: who was served with charge 8 waits eight rounds, in eac
 
 from collections import OrderedDict
 from enum import IntEnum
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 MOST_CHARGE = 64
@@ -46,10 +47,15 @@ class _Line(Generic[Item]):
         """It was served already: who leaves and comes back does not lose its debt."""
         self.tickets: OrderedDict[Ticket[Item], None] = OrderedDict()
 
-    def copy(self) -> "_Line[Item]":
-        same = _Line[Item](self.due)
-        same.owes, same.tickets = self.owes, self.tickets.copy()
-        return same
+    def rounds(self, until: int) -> list[int]:
+        """Return the rounds of its turns up to one, latest first."""
+        rounds, due = [], self.due
+        for ticket in self.tickets:
+            if due > until:
+                break
+            rounds.append(due)
+            due += ticket.charge
+        return rounds[::-1]
 
 
 class _Turns(Generic[Item]):
@@ -111,15 +117,30 @@ class _Turns(Generic[Item]):
             self._rounds.clear()
 
     def before(self, ticket: Ticket[Item]) -> int:
-        same = _Turns[Item]()
-        same.tickets = self.tickets.copy()
-        same._lines = {client: line.copy() for client, line in self._lines.items()}
-        same._rounds = {number: clients.copy() for number, clients in self._rounds.items()}
-        same._round = self._round
-        count = 0
-        while same.next() is not ticket:
-            count += 1
+        mine = self._lines[ticket.client]
+        own = list(takewhile(lambda one: one is not ticket, mine.tickets))
+        turn = mine.due + sum([one.charge for one in own])
+        places = {client: place for line in self._rounds.values() for place, client in enumerate(line)}
+        way = [*mine.rounds(turn)[1:], -1, places[ticket.client]]
+        count = len(own)
+        for client, line in self._lines.items():
+            if line is mine or not line.tickets or line.due > turn:
+                continue
+            rounds = line.rounds(turn) if line.due < turn else [turn]
+            count += len(rounds)
+            # in the same round, who had an earlier turn before stands before; at last, who stands there now
+            if rounds[0] == turn and [*rounds[1:], -1, places[client]] > way:
+                count -= 1
         return count
+
+    def last_of_most(self, than: int) -> Ticket[Item] | None:
+        """Return the last ticket of the client who has the most, if that is more than so many."""
+        most = max(self._lines.values(), key=lambda line: len(line.tickets))
+        return next(reversed(most.tickets)) if len(most.tickets) > than else None
+
+    def has(self, client: Client) -> int:
+        line = self._lines.get(client)
+        return len(line.tickets) if line is not None else 0
 
 
 class FairQueue(Generic[Item]):
@@ -149,16 +170,27 @@ class FairQueue(Generic[Item]):
         return next((priority for priority in Priority if self._classes[priority].tickets), None)
 
     def offer(self, ticket: Ticket[Item]) -> Ticket[Item] | None:
-        """Let somebody wait; return who has no place any more: the last-come of the lowest, or the newcomer itself."""
+        """Let somebody wait; return who has no place any more.
+
+        That is the last-come of the lowest; among equals the last of the client who has the most, or the newcomer itself.
+        """
         displaced = None
         if len(self) >= self._most:
-            lowest = max([priority for priority in Priority if self._classes[priority].tickets], default=None)
-            if lowest is None or lowest <= ticket.priority:
+            displaced = self._displaced_by(ticket)
+            if displaced is None:
                 return ticket
-            displaced = next(reversed(self._classes[lowest].tickets))
             self.leave(displaced)
         self._classes[ticket.priority].add(ticket)
         return displaced
+
+    def _displaced_by(self, ticket: Ticket[Item]) -> Ticket[Item] | None:
+        lowest = max([priority for priority in Priority if self._classes[priority].tickets], default=None)
+        if lowest is None or lowest < ticket.priority:
+            return None
+        turns = self._classes[lowest]
+        if lowest > ticket.priority:
+            return next(reversed(turns.tickets))
+        return turns.last_of_most(than=turns.has(ticket.client) + 1)
 
     def next(self) -> Ticket[Item]:
         """Take out who is next. Raises LookupError where nobody waits."""
@@ -175,6 +207,6 @@ class FairQueue(Generic[Item]):
         return True
 
     def ahead(self, ticket: Ticket[Item]) -> int:
-        """Return how many have their turn before one who waits, if nobody else comes; takes as long as the queue."""
+        """Return how many have their turn before one who waits, if nobody else comes; walks over those."""
         higher = sum([len(turns.tickets) for turns in self._classes[: ticket.priority]])
         return higher + self._classes[ticket.priority].before(ticket)

@@ -74,7 +74,7 @@ class Upstream:
         try:
             return await self._send(request, underway, timeouts)
         except BaseException as error:
-            underway.end(getattr(error, "reason", type(error).__name__), error)
+            underway.end(error.reason if isinstance(error, UpstreamError) else type(error).__name__, error)
             raise
 
     async def _send(self, request: Request, underway: "_Underway", timeouts: Timeouts) -> Response:
@@ -154,9 +154,11 @@ class _Underway:
         if self._ended:
             return
         self._ended = True
-        self._upstream.ended(self.call, self.request_id, word)
-        if self.admission is not None:
-            self.admission.end(self.call, word, error if isinstance(error, UpstreamError) else None)
+        try:
+            self._upstream.ended(self.call, self.request_id, word)
+        finally:
+            if self.admission is not None:
+                self.admission.end(self.call, word, error if isinstance(error, UpstreamError) else None)
 
 
 class _Counted:

@@ -1,6 +1,6 @@
-"""The gate before an upstream that is down: shut, nobody waits for another failure, and one at a time tries it.
+"""The gate before an upstream that takes no connections: shut, nobody waits for another failure; one at a time tries it.
 
-Times are seconds of one timer.
+A request that is reset or not answered in time may be the only one that fares so: it shuts nothing. Times are seconds of one timer.
 """
 
 from enum import Enum
@@ -16,8 +16,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 10.0
 _OUTLIVED = 2.0
 _LEAST_TRIAL_S = 1.0
 
-_DOWN = frozenset({Sign.REFUSED, Sign.SLOW, Sign.RESET})
-_UP = frozenset({Sign.FINE, Sign.BUSY})
+_UP = frozenset({Sign.FINE, Sign.BUSY, Sign.LIMITED})
 
 
 class Way(Enum):
@@ -78,13 +77,16 @@ class Gate:
     def ended(
         self, sign: Sign, began: float, now: float, error: UpstreamError | None = None, *, probe: bool = False
     ) -> Turned | None:
-        """Learn from a call that ended; return what that made of the gate."""
+        """Learn from a call that ended, or was answered; return what that made of the gate."""
         if self.is_shut:
             is_of_now = probe and began > self._shut_at
+            if sign in _UP:
+                self.open(now)
+                return Turned.OPENED
             return self._tried(sign, began, now, error) if is_of_now else None
         if sign in _UP:
             self._failures, self._longest_s = 0, 0.0
-        elif sign in _DOWN and began > self._opened_at:
+        elif sign is Sign.REFUSED and began > self._opened_at:
             self._failed(began, now, error)
             if self._failures >= _ENOUGH:
                 self.is_shut, self._shut_at, self._until = True, now, now + self._pause_s
@@ -100,10 +102,10 @@ class Gate:
 
     def _tried(self, sign: Sign, began: float, now: float, error: UpstreamError | None) -> Turned | None:
         self._probing, self._probe_began = False, None
-        if sign in _UP:
+        if sign in {Sign.RESET, Sign.SLOW}:  # it took the connection
             self.open(now)
             return Turned.OPENED
-        if sign in _DOWN:
+        if sign is Sign.REFUSED:
             self._error = error or self._error
             self._longest_s = max(self._longest_s, now - began)
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)

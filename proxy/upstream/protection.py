@@ -81,7 +81,8 @@ class Protection:
         sign = sign_of(call.status, word)
         gave_up = sign is Sign.SLOW or (word is not None and error is None)
         if gave_up and self._outlives_cancel:
-            slot.hold_until(expected_end(slot.began, self._clock.timer(), demand.expected_s))
+            expected_s = demand.expected_s or self._limit.pace.mean_s or self._most_wait_s
+            slot.hold_until(expected_end(slot.began, self._clock.timer(), expected_s))
         slot.release(sign, error)
 
     def hear(self, message: bytes) -> None:
@@ -112,10 +113,12 @@ class Admission:
     demand: Demand
 
     def answered(self, response: Response) -> None:
-        """Give the slot back where the answer never ends by itself."""
-        kind = response.header(b"content-type") or b""
-        if self.slot is not None and kind.lower().startswith(_EVENT_STREAM):
-            self.slot.release(sign_of(response.status))
+        """Tell that a head came; give the slot back where the answer never ends by itself."""
+        kind, sign = response.header(b"content-type") or b"", sign_of(response.status)
+        if self.slot is not None:
+            self.slot.answered(sign)
+            if kind.lower().startswith(_EVENT_STREAM):
+                self.slot.release(sign)
 
     def end(self, call: Call, word: str | None, error: UpstreamError | None) -> None:
         """Give the slot back; `word` is how the call failed."""

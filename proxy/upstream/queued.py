@@ -4,22 +4,41 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.core.fair_queue import Client, FairQueue, Priority, Ticket
-from proxy.errors import UpstreamError
 from proxy.upstream.slot import Slot
 
 
 class Waiter:
     """One who waits since a moment of the timer: it is granted a slot, or fails."""
 
-    __slots__ = ("granted", "is_probe", "since", "timer")
+    __slots__ = ("_over", "_timer", "granted", "is_probe", "most_wait_s", "since")
 
-    def __init__(self, granted: asyncio.Future[Slot], since: float, *, is_probe: bool) -> None:
+    def __init__(
+        self, granted: asyncio.Future[Slot], since: float, most_wait_s: float | None, *, is_probe: bool
+    ) -> None:
         self.granted = granted
         self.since = since
+        self.most_wait_s = most_wait_s
         self.is_probe = is_probe
-        self.timer: asyncio.TimerHandle | None = None
+        self._over: Callable[[], None] = lambda: None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def fail(self, error: UpstreamError) -> None:
+    def begin(self, over: Callable[[], None]) -> None:
+        """Wait as long as it may; then `over` is called."""
+        self._over = over
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Wait as long as it may, from now on."""
+        self.end()
+        if self.most_wait_s is not None:
+            self._timer = asyncio.get_running_loop().call_later(self.most_wait_s, self._over)
+
+    def end(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def fail(self, error: Exception) -> None:
         """Tell that no slot will come."""
         if not self.granted.done():
             self.granted.set_exception(error)
@@ -44,8 +63,12 @@ class Queued:
             self._queue.offer(self._ticket)
 
     def hurry(self, client: Client) -> None:
-        """Go on waiting as that client, no longer behind all clients."""
-        if self._ticket.priority is not Priority.CLIENT and self._queue.leave(self._ticket):
+        """Go on waiting for that client too: as long as one that comes now, and no longer behind all clients."""
+        if self._ticket not in self._queue:
+            return
+        self._ticket.item.begin_again()
+        if self._ticket.priority is not Priority.CLIENT:
+            self._queue.leave(self._ticket)
             self._ticket.priority, self._ticket.client = Priority.CLIENT, client
             self._queue.offer(self._ticket)
             self._pump()

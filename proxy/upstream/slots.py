@@ -104,8 +104,8 @@ class SharedSlots:
     def give_back(self, token: int) -> None:
         """Free a slot; a second time does nothing."""
         if token in self._mine:
-            self._mine.remove(token)
             fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, token, 1))
+            self._mine.remove(token)
 
     def in_use(self) -> int:
         """Return how many are taken, by all processes."""

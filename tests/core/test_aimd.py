@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.aimd import Aimd, Sign, sign_of
+from proxy.core.aimd import Aimd, ForAll, Sign, sign_of
 
 OVERLOAD = (Sign.BUSY, Sign.SLOW, Sign.REFUSED)
 
@@ -15,11 +15,16 @@ OVERLOAD = (Sign.BUSY, Sign.SLOW, Sign.REFUSED)
 SIGNS = {
     "answered": ((200, None), Sign.FINE),
     "an error of the upstream's own": ((500, None), Sign.FINE),
-    "asked to come later": ((429, None), Sign.BUSY),
+    "asked to come later": ((429, None), Sign.LIMITED),
     "unavailable": ((503, None), Sign.BUSY),
     "too slow": ((None, "upstream_timeout"), Sign.SLOW),
     "no connection": ((None, "upstream_refused"), Sign.REFUSED),
     "connection lost": ((None, "upstream_reset"), Sign.RESET),
+    "the body too slow": ((200, "upstream_timeout"), Sign.SLOW),
+    "the body cut": ((200, "upstream_cut"), Sign.NOTHING),
+    "the body left": ((200, "abandoned"), Sign.NOTHING),
+    "given up while the body came": ((200, "CancelledError"), Sign.NOTHING),
+    "busy, and nobody reads what it says": ((503, "abandoned"), Sign.BUSY),
     "cut": ((None, "upstream_cut"), Sign.NOTHING),
     "given up": ((None, "CancelledError"), Sign.NOTHING),
     "nothing known": ((None, None), Sign.NOTHING),
@@ -29,6 +34,30 @@ SIGNS = {
 @pytest.mark.parametrize(("said", "sign"), SIGNS.values(), ids=SIGNS)
 def test_what_an_end_says(said, sign):
     assert sign_of(*said) is sign
+
+
+FOR_ALL = {  # (client, when) of 429s, how long calls last → what the latest says
+    "one": ([("a", 0.0)], 5.0, Sign.NOTHING),
+    "one client again and again": ([("a", n / 10) for n in range(50)], 5.0, Sign.NOTHING),
+    "two clients": ([("a", 0.0), ("b", 3.0)], 5.0, Sign.BUSY),
+    "two clients, and one of them again": ([("a", 0.0), ("b", 3.0), ("b", 4.0)], 5.0, Sign.BUSY),
+    "two clients, long ago": ([("a", 0.0), ("b", 3.0), ("b", 5.5)], 5.0, Sign.NOTHING),
+    "two clients, each at its own time": ([("a", 0.0), ("b", 6.0), ("a", 12.0)], 5.0, Sign.NOTHING),
+    "where it is not known how long calls last": ([("a", 0.0), ("b", 0.9)], None, Sign.BUSY),
+    "where it is not known, later": ([("a", 0.0), ("b", 1.1)], None, Sign.NOTHING),
+}
+
+
+@pytest.mark.parametrize(("got", "mean_s", "sign"), FOR_ALL.values(), ids=FOR_ALL)
+def test_a_429_says_something_for_all_only_where_two_clients_get_it(got, mean_s, sign):
+    for_all = ForAll()
+    signs = [for_all.sign(Sign.LIMITED, client, now, mean_s) for client, now in got]
+    assert signs[-1] is sign
+
+
+@pytest.mark.parametrize("sign", [one for one in Sign if one is not Sign.LIMITED])
+def test_whatever_else_a_client_gets_is_said_for_all(sign):
+    assert ForAll().sign(sign, "a", 0.0, 5.0) is sign
 
 
 FALLS = {  # signs of calls that each began after the limit last fell → the limit from 20

@@ -1,5 +1,6 @@
 """Who is next: priorities, turns, charges, places; the queue is held to a slow model of itself."""
 
+import sys
 from collections import Counter
 
 import pytest
@@ -107,6 +108,11 @@ def test_an_empty_queue():
 
 FULL = {  # who wait, who comes → who has no place
     "the same priority: the newcomer": ([("a",), ("b",)], CLIENT, "new"),
+    "one client took all places: its last": ([("a",), ("a",), ("a",)], CLIENT, "a2"),
+    "one has more than all others: its last": ([("b",), ("a",), ("a",), ("b",), ("a",), ("c",)], CLIENT, "a4"),
+    "the newcomer has most itself": ([("n",), ("n",), ("a",)], CLIENT, "new"),
+    "the newcomer would have as many then": ([("a",), ("a",), ("n",)], CLIENT, "new"),
+    "as many refreshes as clients: a refresh for a client": ([("a",), ("b", 1, REFRESH)], CLIENT, "b1"),
     "a lower one: the newcomer": ([("a",), ("b", 1, REFRESH)], SHADOW, "new"),
     "a higher one: the last-come of the lowest": (
         [("a", 1, SHADOW), ("b", 1, SHADOW), ("c", 1, REFRESH)],
@@ -184,3 +190,22 @@ def test_turns_are_fair_to_the_charge(charges):
         ticket = queue.next()
         spent[ticket.client] += ticket.charge
         assert max(spent.values()) - min(spent.values()) <= 2 * most
+
+
+def test_to_know_ones_place_copies_no_queue():
+    """A thousand who wait ask for their place: that must not hold up everybody else."""
+    queue, steps = FairQueue(10_000), 0
+    tickets = [Ticket(None, CLIENT, f"c{number % 10}") for number in range(2_000)]
+    for ticket in tickets:
+        queue.offer(ticket)
+
+    def count(*_):
+        nonlocal steps
+        steps += 1
+
+    sys.setprofile(count)
+    try:
+        assert queue.ahead(tickets[15]) == 15
+    finally:
+        sys.setprofile(None)
+    assert steps < 500

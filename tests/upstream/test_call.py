@@ -242,3 +242,28 @@ async def test_closing_closes_the_engine() -> None:
     desk = Desk()
     await desk.upstream.close()
     assert desk.engine.closed == 1
+
+
+async def test_a_log_that_fails_keeps_no_slot() -> None:
+    desk = Desk(answer(b"ok"))
+
+    def full(call: Call, request_id: str) -> None:
+        raise OSError("the disk is full")
+
+    desk.log.upstream_call = full  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="disk"):
+        await desk.take()
+    assert desk.in_flight == 0
+
+
+class Odd(Exception):
+    """An app of its owner's raises what it likes."""
+
+    reason = ["not", "a", "word"]  # noqa: RUF012
+
+
+async def test_whatever_an_app_raises_keeps_no_slot() -> None:
+    desk = Desk(Odd("?"))
+    with pytest.raises(Odd):
+        await desk.take()
+    assert (desk.in_flight, desk.call.error) == (0, "Odd")

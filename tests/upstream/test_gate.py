@@ -3,10 +3,9 @@
 import pytest
 
 from proxy.core.aimd import Sign
-from proxy.errors import UpstreamRefused, UpstreamTimeout
+from proxy.errors import UpstreamRefused
 from proxy.upstream.gate import Gate, Turned, Way
 
-DOWN = (Sign.REFUSED, Sign.SLOW, Sign.RESET)
 ERROR = UpstreamRefused("connection refused")
 
 
@@ -21,14 +20,18 @@ def shut(at=100.0):
 
 FAILURES = {  # (sign, began, ended) → whether it is shut
     "five in a row": ([(Sign.REFUSED, n, n + 0.01) for n in range(5)], True),
-    "five in quick succession": ([(Sign.RESET, n / 100, n / 100 + 0.001) for n in range(5)], True),
+    "five in quick succession": ([(Sign.REFUSED, n / 100, n / 100 + 0.001) for n in range(5)], True),
     "four": ([(Sign.REFUSED, n, n + 0.01) for n in range(4)], False),
-    "five of several kinds": ([(DOWN[n % 3], n, n + 0.01) for n in range(5)], True),
-    "twenty that began together": ([(Sign.RESET, n / 1000, 5 + n / 1000) for n in range(20)], False),
-    "five that began apart and ended together": ([(Sign.SLOW, n, 180.0) for n in range(5)], True),
-    "one of five was answered": ([(Sign.FINE if n == 3 else Sign.SLOW, n, n + 0.1) for n in range(5)], False),
-    "one of five was busy, thus is there": ([(Sign.BUSY if n == 3 else Sign.SLOW, n, n + 0.1) for n in range(5)], False),
-    "one of five was given up": ([(Sign.NOTHING if n == 3 else Sign.SLOW, n, n + 0.1) for n in range(6)], True),
+    "twenty that began together": ([(Sign.REFUSED, n / 1000, 5 + n / 1000) for n in range(20)], False),
+    "five that began apart and ended together": ([(Sign.REFUSED, n, 180.0) for n in range(5)], True),
+    "one of five was answered": ([(Sign.FINE if n == 3 else Sign.REFUSED, n, n + 0.1) for n in range(5)], False),
+    "one of five was busy, thus is there": (
+        [(Sign.BUSY if n == 3 else Sign.REFUSED, n, n + 0.1) for n in range(5)], False,
+    ),
+    "one of five was given up": ([(Sign.NOTHING if n == 3 else Sign.REFUSED, n, n + 0.1) for n in range(6)], True),
+    "a URL that is always reset": ([(Sign.RESET, n, n + 0.01) for n in range(50)], False),
+    "a dashboard's panels that are too slow": ([(Sign.SLOW, n / 5, 180.0 + n / 5) for n in range(50)], False),
+    "429 of one client": ([(Sign.LIMITED, n, n + 0.1) for n in range(50)], False),
     "answers of 503": ([(Sign.BUSY, n, n + 0.1) for n in range(50)], False),
 }  # fmt: skip
 
@@ -56,8 +59,8 @@ def test_while_shut_one_at_a_time_tries_and_the_pauses_grow_to_ten_seconds():
     assert pauses == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
-@pytest.mark.parametrize("sign", [Sign.FINE, Sign.BUSY])
-def test_an_answer_to_the_probe_opens_it(sign):
+@pytest.mark.parametrize("sign", [Sign.FINE, Sign.BUSY, Sign.LIMITED, Sign.RESET, Sign.SLOW])
+def test_a_probe_that_is_not_refused_opens_it(sign):
     gate = shut()
     assert gate.way(101.0) is Way.PROBE
     assert gate.ended(sign, 101.0, 102.0, probe=True) is Turned.OPENED
@@ -83,9 +86,15 @@ def test_a_probe_that_says_nothing_lets_the_next_one_try_at_once():
     assert gate.way(101.5) is Way.PROBE
 
 
-@pytest.mark.parametrize("sign", list(Sign))
-def test_what_was_under_way_when_it_shut_says_nothing(sign):
-    """An upstream that is stopping ends its old calls well and takes no new ones."""
+@pytest.mark.parametrize("sign", [Sign.FINE, Sign.BUSY, Sign.LIMITED])
+def test_whatever_is_answered_while_it_is_shut_opens_it(sign):
+    gate = shut()
+    assert gate.ended(sign, 50.0, 100.5) is Turned.OPENED
+    assert gate.way(100.5) is Way.THROUGH
+
+
+@pytest.mark.parametrize("sign", [Sign.REFUSED, Sign.RESET, Sign.SLOW, Sign.NOTHING])
+def test_what_was_under_way_when_it_shut_and_fails_says_nothing(sign):
     gate = shut()
     assert gate.ended(sign, 50.0, 100.5, ERROR) is None
     assert gate.way(100.9) is Way.SHUT
@@ -99,8 +108,8 @@ def test_a_probe_of_an_earlier_outage_decides_nothing_in_this_one():
     gate.open(103.0)  # another process saw it answer
     for second in range(5):
         gate.ended(Sign.REFUSED, 110.0 + second, 110.5 + second, ERROR)
-    assert gate.ended(Sign.FINE, 102.0, 115.0, probe=True) is None
-    assert gate.is_shut
+    assert gate.ended(Sign.REFUSED, 102.0, 115.0, ERROR, probe=True) is None
+    assert gate.way(115.5) is Way.PROBE, "its pause did not grow"
 
 
 def test_a_probe_that_waited_until_the_gate_was_open_is_a_call_like_any_other():
@@ -117,7 +126,7 @@ def test_what_began_before_it_opened_does_not_shut_it_again():
     gate = shut()
     gate.open(200.0)
     for second in range(20):
-        gate.ended(Sign.SLOW, 100.0 + second, 280.0 + second, ERROR)
+        gate.ended(Sign.REFUSED, 100.0 + second, 280.0 + second, ERROR)
     assert not gate.is_shut
 
 
@@ -136,7 +145,7 @@ def test_a_probe_that_lasts_longer_than_failures_did_opens_it():
 def test_where_failures_took_minutes_a_probe_may_take_minutes():
     gate = Gate()
     for second in range(5):
-        gate.ended(Sign.SLOW, float(second), 180.0 + second, UpstreamTimeout("too slow"))
+        gate.ended(Sign.REFUSED, float(second), 180.0 + second, ERROR)
     gate.way(200.0)
     gate.probe_begins(200.0)
     assert not gate.outlived(559.0)
@@ -145,7 +154,7 @@ def test_where_failures_took_minutes_a_probe_may_take_minutes():
 
 def test_how_long_failures_took_before_the_last_answer_does_not_count():
     gate = Gate()
-    gate.ended(Sign.SLOW, 0.0, 180.0, ERROR)
+    gate.ended(Sign.REFUSED, 0.0, 180.0, ERROR)
     gate.ended(Sign.FINE, 180.0, 181.0)
     for second in range(5):
         gate.ended(Sign.REFUSED, 190.0 + second, 190.1 + second, ERROR)
@@ -163,11 +172,11 @@ def test_who_is_not_let_through_is_told_the_last_failure_and_when_to_come_again(
     )  # fmt: skip
     assert first.retry_after_s == 1.0
     gate.way(101.0)
-    gate.ended(Sign.SLOW, 101.0, 103.0, UpstreamTimeout("too slow"), probe=True)
-    assert (gate.refusal(103.5).status, gate.refusal(103.5).retry_after_s) == (504, 1.5)
+    gate.ended(Sign.REFUSED, 101.0, 103.0, UpstreamRefused("no route"), probe=True)
+    assert (str(gate.refusal(103.5)), gate.refusal(103.5).retry_after_s) == ("no route", 1.5)
     gate.way(105.0)
-    gate.ended(Sign.SLOW, 105.0, 106.0, probe=True)
-    assert gate.refusal(106.0).status == 504
+    gate.ended(Sign.REFUSED, 105.0, 106.0, probe=True)
+    assert str(gate.refusal(106.0)) == "no route"
     assert gate.refusal(200.0).retry_after_s == 1.0
 
 

@@ -1,7 +1,6 @@
 """The limit: who gets a slot and when, who is turned away, and that none is ever lost."""
 
 import asyncio
-from contextlib import suppress
 
 import pytest
 from virtual_time import VirtualClock, virtually
@@ -93,18 +92,6 @@ async def test_a_slot_is_given_back_once_however_often_it_is_released():
     slot.release()
     assert limit.status().in_flight == 1
     other.release()
-
-
-@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError, None])
-@virtually
-async def test_who_uses_it_in_a_with_gives_it_back_however_that_ends(error):
-    limit = limit_of(4)
-    with suppress(ValueError, asyncio.CancelledError):
-        async with limit.slot("client", CLIENT, 1.0):
-            assert limit.status().in_flight == 1
-            if error:
-                raise error
-    assert (limit.status().in_flight, limit.status().limit) == (0, 4.0)
 
 
 @virtually

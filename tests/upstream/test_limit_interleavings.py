@@ -47,19 +47,22 @@ class Story:
         self.ceiling = dice.choice([None, 1, 1, 2, 3, 5])
         self.slots = CountedSlots()
         self.limit = Limit(self.slots, self.ceiling, VirtualClock(), most_waiting=dice.choice([0, 1, 3, 50]))
+        self.signs = dice.choice([[Sign.FINE, Sign.FINE, *Sign], [*[Sign.REFUSED] * 20, Sign.FINE, Sign.NOTHING]])
         self.tasks, self.held = [], []
         self.kinds, self.told = set(), [1.0]
 
-    async def asks(self, client, priority, most_wait_s, charge, *, in_a_with):
+    async def asks(self, client, priority, most_wait_s, charge, *, held_here):
         try:
-            if in_a_with:
-                async with self.limit.slot(client, priority, most_wait_s, charge) as slot:
-                    self.kinds.add("granted")
+            slot = await self.limit.acquire(client, priority, most_wait_s, charge)
+            self.kinds.add("granted")
+            if held_here:
+                try:
                     await asyncio.sleep(self.dice.choice([0, 0, 1, 30]))
                     self.end(slot)
+                finally:
+                    slot.release()
             else:
-                self.held.append(await self.limit.acquire(client, priority, most_wait_s, charge))
-                self.kinds.add("granted")
+                self.held.append(slot)
         except UpstreamError as error:
             self.kinds.add(error.reason)
             self.told.append(error.retry_after_s)
@@ -74,16 +77,21 @@ class Story:
             self.dice.choice([Priority.CLIENT, Priority.CLIENT, *Priority]),
             most_wait_s,
             self.dice.choice([1, 1, 8]),
-            in_a_with=self.dice.random() < 0.5,
+            held_here=self.dice.random() < 0.5,
         )
         self.tasks.append(asyncio.get_running_loop().create_task(asks))
 
     def end(self, slot):
-        sign = self.dice.choice([Sign.FINE, Sign.FINE, *Sign, Sign.REFUSED, Sign.REFUSED])
+        sign = self.dice.choice(self.signs)
         if self.dice.random() < 0.1:
             self.kinds.add("held on")
             slot.hold_until(asyncio.get_running_loop().time() + self.dice.choice([-1, 0.5, 40]))
         slot.release(sign, ERRORS.get(sign))
+
+    def answer(self):
+        """Let some head come of which the body still does."""
+        if self.held:
+            self.dice.choice(self.held).answered(self.dice.choice([Sign.FINE, Sign.BUSY, Sign.LIMITED]))
 
     def finish(self):
         if self.held:
@@ -97,7 +105,7 @@ class Story:
             self.dice.choice(self.tasks).cancel()
 
     async def run(self):
-        acts = [self.ask, self.ask, self.ask, self.finish, self.finish, self.cancel]
+        acts = [self.ask, self.ask, self.ask, self.finish, self.finish, self.cancel, self.answer]
         for _ in range(STEPS):
             for _ in range(self.dice.choice([1, 1, 2, 4])):
                 self.dice.choice(acts)()

@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 from fakes import Body, FakeClock, FakeEngine, Held, LineKeeper, answer, limited, until
+from virtual_time import VirtualClock, run_virtually
 
+from proxy.core.aimd import Sign
 from proxy.core.fair_queue import Priority
 from proxy.core.log_line import Call
-from proxy.core.pace import expected_end
 from proxy.core.types import Client, Request
-from proxy.errors import UpstreamBusy, UpstreamReset
+from proxy.errors import UpstreamBusy, UpstreamReset, UpstreamTimeout
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.limit import Limit
 from proxy.upstream.protection import Demand, Protection
@@ -115,10 +116,48 @@ async def test_an_upstream_that_works_on_keeps_its_slot_taken(outlives):
     desk.upstream._protection.close()
 
 
-def test_an_upstream_is_done_as_expected_or_in_half_as_long_again():
-    assert expected_end(100.0, 120.0, 60.0) == 160.0
-    assert expected_end(100.0, 180.0, 60.0) == 220.0
-    assert expected_end(100.0, 120.0, None) == 130.0
+KNOWN = {  # what the demand expects, how long a call before lasted → when a call given up after 1 s gives its slot back
+    "by its key": (60.0, 40.0, 60.0),
+    "by the calls before": (None, 40.0, 40.0),
+    "nothing: as long as a call may last": (None, None, 90.0),
+}
+
+
+@pytest.mark.parametrize(("expected_s", "before_s", "held_s"), KNOWN.values(), ids=KNOWN)
+def test_a_slot_is_held_on_even_where_its_key_is_new(expected_s, before_s, held_s):
+    async def main():
+        clock = VirtualClock()
+        protection = Protection(
+            Limit(OwnSlots(), 1, clock), clock, LineKeeper().failed, most_wait_s=90.0, outlives_cancel=True
+        )
+        if before_s is not None:
+            slot = await protection._limit.acquire("a", Priority.CLIENT)
+            await asyncio.sleep(before_s)
+            slot.release(Sign.FINE)
+        call, begun = Call(), clock.timer()
+        admission = await protection.admit(Demand("a", expected_s=expected_s), call, ID)
+        await asyncio.sleep(1.0)
+        admission.end(call, "CancelledError", None)
+        (await protection._limit.acquire("b", Priority.CLIENT)).release()
+        assert clock.timer() - begun == held_s
+        protection.close()
+
+    run_virtually(main())
+
+
+async def test_a_body_that_comes_too_slowly_is_no_success():
+    desk = Desk(answer(Body(b"a", ends=False)), ceiling=4)
+    response = await desk.send(timeouts=Timeouts(idle=0.01))
+    with pytest.raises(UpstreamTimeout):
+        await read(response)
+    assert desk.protection.status().limit < 4
+
+
+async def test_an_answer_that_is_left_says_nothing_of_how_long_calls_last():
+    desk = Desk(answer(Body(b"a", ends=False)))
+    response = await desk.send()
+    await response.body.aclose()
+    assert desk.protection._limit.pace.mean_s is None
 
 
 async def test_slots_that_cannot_be_counted_cost_no_answer():

@@ -249,6 +249,21 @@ def test_a_lock_that_fails_for_another_reason_is_an_error(shared, monkeypatch):
     assert shared.in_use() == 0
 
 
+def test_one_whose_lock_could_not_be_freed_can_be_given_back_again(shared, tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    token = shared.take(1)
+    monkeypatch.setattr(module.fcntl, "fcntl", fails)
+    with pytest.raises(OSError, match="no locks"):
+        shared.give_back(token)
+    monkeypatch.undo()
+    shared.give_back(token)
+    other = SharedSlots(tmp_path / "slots", "upstream", 8)
+    assert other.take(1) is not None
+    other.close()
+
+
 def test_taking_is_cheap(shared, tmp_path):
     """Below 50 µs, with as many others in the way as there are; the best of many, for the machine is shared."""
     others = [SharedSlots(tmp_path / "slots", "upstream", 8) for _ in range(3)]
