@@ -186,11 +186,13 @@ class _Timed:
         self._chunks = aiter(body)
         self._underway = underway
         self._idle = idle
+        self._unread: asyncio.TimerHandle | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
+        self._is_read()
         try:
             chunk = await self._next()
         except StopAsyncIteration:
@@ -200,7 +202,15 @@ class _Timed:
             self._underway.end(error.reason, error)
             raise
         self._underway.call.bytes_in += len(chunk)
+        admission = self._underway.admission
+        if admission is not None and (patience_s := admission.patience_s) is not None:
+            self._unread = asyncio.get_running_loop().call_later(patience_s, admission.unread)
         return chunk
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     async def _next(self) -> bytes:
         if self._idle is None:
@@ -213,5 +223,6 @@ class _Timed:
             raise UpstreamTimeout(f"nothing more within {self._idle} s") from error
 
     async def aclose(self) -> None:
+        self._is_read()
         self._underway.end(ABANDONED)
         await self._body.aclose()

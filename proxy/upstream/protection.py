@@ -21,7 +21,8 @@ from proxy.upstream.slot import LimitStatus, Slot
 ABANDONED = "abandoned"
 """What is told of a call that its reader left before its end."""
 
-_EVENT_STREAM = b"text/event-stream"
+_ENDLESS = (b"text/event-stream", b"multipart/x-mixed-replace")
+"""The media types of answers that end when their reader leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Protection:
         self._limit = limit
         self._clock = clock
         self._failed = failed
-        self._most_wait_s = most_wait_s
+        self.most_wait_s = most_wait_s
         self._outlives_cancel = outlives_cancel
         self.budget = Budget()
 
@@ -67,7 +68,7 @@ class Protection:
         began = self._clock.timer()
         try:
             slot = await self._limit.acquire(
-                demand.client, demand.priority, self._most_wait_s, demand.charge, note=call.wait
+                demand.client, demand.priority, self.most_wait_s, demand.charge, note=call.wait
             )
         except OSError as error:  # the slots cannot be counted: that must not cost an answer
             self._failed(error, request_id)
@@ -81,7 +82,7 @@ class Protection:
         sign = sign_of(call.status, word)
         gave_up = sign is Sign.SLOW or (word is not None and error is None)
         if gave_up and self._outlives_cancel:
-            expected_s = demand.expected_s or self._limit.pace.mean_s or self._most_wait_s
+            expected_s = demand.expected_s or self._limit.pace.mean_s or self.most_wait_s
             slot.hold_until(expected_end(slot.began, self._clock.timer(), expected_s))
         slot.release(sign, error)
 
@@ -117,8 +118,18 @@ class Admission:
         kind, sign = response.header(b"content-type") or b"", sign_of(response.status)
         if self.slot is not None:
             self.slot.answered(sign)
-            if kind.lower().startswith(_EVENT_STREAM):
+            if kind.lower().startswith(_ENDLESS):
                 self.slot.release(sign)
+
+    @property
+    def patience_s(self) -> float | None:
+        """Return how long the reader of an answer may take nothing of it: as long as another may wait for the slot."""
+        return self.protection.most_wait_s if self.slot is not None else None
+
+    def unread(self) -> None:
+        """Give the slot back: it is the reader who keeps the call from its end, not the upstream."""
+        if self.slot is not None:
+            self.slot.release(Sign.FINE)
 
     def end(self, call: Call, word: str | None, error: UpstreamError | None) -> None:
         """Give the slot back; `word` is how the call failed."""

@@ -199,3 +199,24 @@ async def test_background_work_gives_way():
     assert not refresh.done()
     await response.body.aclose()
     assert await read(await refresh) == b"refresh"
+
+
+async def test_a_reader_that_stood_still_kept_all_others_from_the_upstream():
+    desk = Desk(answer(Body(b"a", b"b")), answer(b"next"), most_wait_s=0.02)
+    stalled = await desk.send()
+    assert await anext(aiter(stalled.body)) == b"a"
+    assert desk.in_flight == 1
+    await until(lambda: desk.in_flight == 0)
+    assert await read(await desk.send()) == b"next"
+    assert await read(stalled) == b"b", "it may go on all the same"
+
+
+async def test_a_reader_that_goes_on_reading_keeps_the_slot():
+    desk = Desk(answer(Body(*[b"x"] * 5)), most_wait_s=0.05)
+    response = await desk.send()
+    for _ in range(4):
+        await anext(aiter(response.body))
+        await asyncio.sleep(0.02)
+        assert desk.in_flight == 1
+    await read(response)
+    assert desk.in_flight == 0
