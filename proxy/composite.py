@@ -36,11 +36,18 @@ class Composite:
     known: Known
 
     @property
+    def knows_between(self) -> bool:
+        """Tell whether what stands between items is known, or may be guessed."""
+        frame = None if self.known.frame is None else self.known.frame.share
+        return self.splitting.merge.one_each or (isinstance(frame, Frame) and frame.shows_between)
+
+    @property
     def missing(self) -> list[int]:
         """Return the places of the parts that have to be fetched, each once; all, where the frame is not known."""
-        fresh = self.known.fresh if self.known.frame is not None else {}
         first = {key: place for place, key in reversed(list(enumerate(self.keys.parts)))}
-        return sorted(place for key, place in first.items() if key not in fresh)
+        fresh = self.known.fresh if self.known.frame is not None else {}
+        missing = sorted(place for key, place in first.items() if key not in fresh)
+        return missing if self.knows_between or not missing else sorted(first.values())
 
 
 class Composites:
@@ -93,8 +100,9 @@ class Composites:
             if missing:
                 wait()
                 landed = await self._fan.fetched(
-                    composite.asked, composite.splitting, composite.cut, composite.keys, missing
-                )
+                    composite.asked, composite.splitting, composite.cut, composite.keys, missing,
+                    knows_between=composite.knows_between,
+                )  # fmt: skip
             shares = {**known.fresh, **{key: one.part for key, one in landed.items()}}
             frames = [one.frame for one in landed.values()] + ([known.frame] if known.frame is not None else [])
             return self._merged(composite, shares, frames, collapsed=any(one.joined for one in landed.values()))

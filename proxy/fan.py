@@ -14,7 +14,7 @@ from proxy.core import lifetime
 from proxy.core.coding import plain_body
 from proxy.core.composite import Cut, Sliced
 from proxy.core.cost_model import CostModel, Fetched, PartCosts, learned
-from proxy.core.fan_out import TOO_LARGE, FanOut, Missing, bisected, fan_out
+from proxy.core.fan_out import TOO_LARGE, FanOut, Missing, bisected, fan_out, paired
 from proxy.core.fan_out import Call as Planned
 from proxy.core.log_line import Call
 from proxy.core.priority import priority_of
@@ -51,7 +51,10 @@ class _Flying:
 
 @dataclass(slots=True)
 class _Fetch:
-    """One request's fetch of some of its parts; `call` sums its calls up."""
+    """One request's fetch of some of its parts; `call` sums its calls up.
+
+    `knows_between`: what stands between items is known already, or may be guessed.
+    """
 
     asked: Asked
     splitting: Splitting
@@ -59,6 +62,7 @@ class _Fetch:
     keys: Keys
     flying: Mapping[bytes, _Flying]
     call: Call
+    knows_between: bool
 
     def of(self, places: Sequence[int]) -> Request:
         return self.splitting.asked(self.asked.request, self.cut, places)
@@ -85,9 +89,18 @@ class Fan:
         return self._protection.budget.take()
 
     async def fetched(
-        self, asked: Asked, splitting: Splitting, cut: Cut, keys: Keys, missing: Sequence[int]
+        self,
+        asked: Asked,
+        splitting: Splitting,
+        cut: Cut,
+        keys: Keys,
+        missing: Sequence[int],
+        *,
+        knows_between: bool = True,
     ) -> Mapping[bytes, Landed]:
         """Return the parts at these places, by their keys: joined where they are under way already.
+
+        Unless it `knows_between`, one call asks for several: their answer shows what stands between items.
 
         Raises Fallback where an answer cannot be cut or is not for all, and UpstreamError.
         """
@@ -100,7 +113,7 @@ class Fan:
             loop = asyncio.get_running_loop()
             flying = {key: _Flying(loop.create_future(), call) for key in own}
             self._flying |= flying
-            fetch = _Fetch(asked, splitting, cut, keys, flying, call)
+            fetch = _Fetch(asked, splitting, cut, keys, flying, call, knows_between)
             self._tasks.start(self._fly(fetch, list(own.values())))
             line.call, line.flight = call, "lead"
         else:
@@ -132,6 +145,8 @@ class Fan:
             missing, fetch.splitting.residual, model,
             spare=int(min(self._protection.spare, 1000)) or 1, extra_calls=self._protection.budget.left,
         )  # fmt: skip
+        if not fetch.knows_between:
+            plan = paired(plan)
         began = fetch.call.began = self._clock.timer()
         waiting, took = deque(plan.calls), list[float]()
         async with asyncio.TaskGroup() as group:
@@ -192,7 +207,7 @@ class Fan:
         sliced, plain = cut_answer(fetch.splitting, fetch.cut, places, response, body)
         keys = [fetch.keys.parts[place] for place in places]
         made = entries_of(sliced, keys, fetch.keys.around, replace(response, body=plain), storing, asked, now, cost)
-        await self._parts.keep(made.kept, asked, call.asked_at)
+        await self._parts.keep(made.kept, fetch.keys.around, asked, call.asked_at)
         for key, share in zip(keys, sliced.shares, strict=True):
             landed = fetch.flying[key].landed
             if not landed.done():

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
-from proxy.core.composite import Cut, Frame, Share
+from proxy.core.composite import Cut, Frame, Share, united
 from proxy.core.freshness import Act, judge
 from proxy.core.part_key import around_key, part_keys
 from proxy.core.splitting import Splitting
 from proxy.core.types import Entry
+from proxy.errors import Fallback
 from proxy.places import Asked, Places
 from proxy.store import Store
 
@@ -77,14 +78,30 @@ class Parts:
                 stale[key] = held
         return Known(fresh, stale, frame)
 
-    async def keep(self, entries: Mapping[bytes, Entry], asked: Asked, asked_at: float) -> None:
-        """Store what may be stored, unless it was overtaken since it was asked for."""
+    async def keep(self, entries: Mapping[bytes, Entry], around: bytes, asked: Asked, asked_at: float) -> None:
+        """Store what may be stored, unless it was overtaken since it was asked for; the frame's key is `around`."""
         purges = self._places.purges
         kept = {key: one for key, one in entries.items() if not purges.took(one.rule, one.groups, b"", asked_at)}
         try:
+            if around in kept:
+                kept[around] = await self._with_known(around, kept[around])
             await self._store.set_many(kept)
         except Exception as error:  # noqa: BLE001
             self._failed(error, asked.line.request_id)
+
+    async def _with_known(self, around: bytes, entry: Entry) -> Entry:
+        """Return a frame that shows what the stored one shows as well: an answer to one part shows no separator."""
+        frame = Frame.unpacked(entry.body)
+        if frame.shows_between:
+            return entry
+        stored = (await self._store.get_many([around]))[0]
+        held = None if stored is None else _read(stored, Frame)
+        if held is None or not isinstance(held.share, Frame):
+            return entry
+        try:
+            return replace(entry, body=united([frame, held.share]).packed())
+        except Fallback:
+            return entry  # the service writes its answers in another way now
 
     async def drop(self, keys: Keys) -> None:
         """Forget the parts of a request; raises what a broken store raises."""
