@@ -174,12 +174,12 @@ class Fan:
                 response = await self._sent(fetch, places, call)
                 body = await whole_answer(response, fetch.splitting.limits.answer_bytes)
             except UpstreamError:
-                if fetch.call.sent > 1 or not call.sent or not self._protection.budget.take():
+                if call.sent != 1 or not self._protection.budget.take():
                     raise
             else:
                 if body is None:
                     raise Fallback(Reason.TOO_LARGE)
-                if response.status < 500 or fetch.call.sent > 1 or not self._protection.budget.take():
+                if response.status < 500 or call.sent > 1 or not self._protection.budget.take():
                     return response, body
             call.begin_again()
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from fakes import Body, FakeDelivery, FakeEngine, answer, limited
-from test_composite import FRESH, Shop, listed, shop_rule
+from test_composite import Shop, listed, shop_rule
 from virtual_time import VirtualClock, virtually
 from world import World
 
-from proxy.core.merge.keyed import Keyed
 from proxy.core.types import Request, Response
 from proxy.errors import UpstreamReset
 
@@ -93,8 +92,9 @@ def right(ids: str) -> bytes:
 
 async def timed(here: World, ids: str) -> tuple[FakeDelivery, float]:
     """Ask, and return how many seconds that took as well."""
-    began = here.clock.timer()
-    return await here.ask(listed(ids)), here.clock.timer() - began
+    began, delivery = here.clock.timer(), FakeDelivery()
+    await here.serve(listed(ids), delivery)
+    return delivery, here.clock.timer() - began
 
 
 @pytest.mark.parametrize(("k", "seconds"), [(1, 8.0), (2, 4.0), (3, 3.0), (4, 2.0), (8, 1.0), (20, 1.0)])
@@ -161,3 +161,179 @@ async def test_an_answer_to_one_part_does_not_make_forget_what_stands_between_pa
     for ids in ("1,2,3", "3,4", "2,1"):
         assert (await here.ask(listed(ids))).body == right(ids)
     assert (here.outcomes, engine.asked) == (["miss", "partial", "hit"], ["1,2,3", "4"])
+
+
+# What goes wrong
+
+
+def over(most: int) -> Callable[[list[str], int], Any]:
+    """Refuse calls for more parts than that."""
+    return lambda ids, number: answer(b"", status=413) if len(ids) > most else None
+
+
+def error(status: int) -> Response:
+    return answer(b"oh", status=status)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("number", [1, 2, 5, 8])
+@pytest.mark.parametrize("fault", [UpstreamReset("gone"), error(503)])
+@virtually
+async def test_a_part_that_fails_once_is_asked_for_once_more(k: int, number: int, fault: Any) -> None:
+    here, engine = shops(fails(number, error=fault), k=k)
+    await known(here, engine)
+    answered, _ = await timed(here, EIGHT)
+    assert (answered.body, here.outcomes[1:]) == (right(EIGHT), ["miss"])
+    assert (sorted(set(engine.asked)), len(engine.asked), here.last.upstream_calls) == (EIGHT.split(","), 9, 9)
+
+
+@virtually
+async def test_each_part_may_fail_once() -> None:
+    here, engine = shops(lambda ids, number: error(500) if engine.asked.count(ids[0]) == 1 else None, k=8)
+    await known(here, engine)
+    answered, took = await timed(here, EIGHT)
+    assert (answered.body, len(engine.asked), took) == (right(EIGHT), 16, pytest.approx(2.0))
+
+
+@virtually
+async def test_the_first_part_that_fails_for_good_ends_the_others_and_the_whole_is_asked_for() -> None:
+    here, engine = shops(lambda ids, number: UpstreamReset("gone") if ids == ["1"] else None, k=2)
+    await known(here, engine)
+    engine.seconds = {"2": 9.0}
+    answered, _ = await timed(here, "1,2,3,4,5")
+    assert (answered.body, here.outcomes[1:]) == (right("1,2,3,4,5"), ["miss:upstream_reset"])
+    assert (engine.asked, engine.cancelled) == (["1", "2", "1", "1,2,3,4,5"], ["2"])
+    assert here.last.upstream_calls == 4
+
+
+@virtually
+async def test_without_extra_calls_left_nothing_is_asked_for_again() -> None:
+    here, engine = shops(fails(3), k=1)
+    await known(here, engine)
+    spend(here)
+    answered, _ = await timed(here, "1,2,3,4,5")
+    assert (answered.status, here.outcomes[1:]) == (502, ["error:upstream_reset"])
+    assert engine.asked == ["1", "2", "3"]
+
+
+def spend(here: World) -> None:
+    """Leave nothing of the budget for extra calls."""
+    assert here.protection is not None
+    while here.protection.budget.take():
+        pass
+    here.protection.budget.left = 0.0
+
+
+@virtually
+async def test_slots_are_given_back_whatever_happens() -> None:
+    here, engine = shops(lambda ids, number: UpstreamReset("gone") if ids == ["1"] else None, k=3, ceiling=3)
+    await known(here, engine)
+    engine.seconds = {"2": 9.0, "3": 9.0}
+    await timed(here, "1,2,3,4")
+    leaving = FakeDelivery()
+    task = here.start(listed("5,6,7,8"), leaving)
+    await asyncio.sleep(0.5)
+    leaving.leave()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(20)
+    assert here.protection is not None
+    assert (engine.under_way, here.protection.status().in_flight) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("most", "asked"),
+    [(8, [EIGHT]), (4, [EIGHT, "1,2,3,4", "5,6,7,8"]), (3, [EIGHT, "1,2,3,4", "1,2", "3,4", "5,6,7,8", "5,6", "7,8"])],
+)
+@virtually
+async def test_what_is_too_much_for_one_call_goes_in_two_halves(most: int, asked: list[str]) -> None:
+    here, engine = shops(over(most), residual="single")
+    await known(here, engine)
+    answered, _ = await timed(here, EIGHT)
+    assert (answered.body, engine.asked, here.last.upstream_calls) == (right(EIGHT), asked, len(asked))
+
+
+@virtually
+async def test_a_part_that_is_too_much_by_itself_goes_whole() -> None:
+    here, engine = shops(over(0), residual="single")
+    await known(here, engine)
+    answered, _ = await timed(here, "1,2")
+    assert (answered.status, here.outcomes[1:], engine.asked) == (413, ["miss:too_large"], ["1,2", "1", "1,2"])
+
+
+# Those who ask for the same
+
+
+@virtually
+async def test_parts_that_are_under_way_are_waited_for_and_not_asked_for_again() -> None:
+    here, engine = shops(k=8)
+    await known(here, engine)
+    one, two = here.start(listed("1,2,3")), here.start(listed("2,3,4"))
+    bodies = [(await task).body for task in (one, two)]
+    third = here.start(listed("5,6"))
+    await asyncio.sleep(0.5)
+    fourth = here.start(listed("6,5"))
+    bodies += [(await task).body for task in (third, fourth)]
+    assert bodies == [right(ids) for ids in ("1,2,3", "2,3,4", "5,6", "6,5")]
+    assert sorted(engine.asked) == ["1", "2", "3", "4", "5", "6"]
+    assert [line.flight for line in here.log.requests[1:]] == ["lead", "lead", "lead", "follow"]
+    assert [line.upstream_calls for line in here.log.requests[1:]] == [3, 1, 2, 0]
+    assert b"collapsed" in (await fourth).header(b"cache-status")  # type: ignore[operator]
+
+
+@virtually
+async def test_who_leaves_and_comes_back_pays_once() -> None:
+    here, engine = shops(k=2)
+    await known(here, engine)
+    leaving = FakeDelivery()
+    task = here.start(listed("1,2,3,4"), leaving)
+    await asyncio.sleep(0.5)
+    leaving.leave()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not leaving.started
+    answered, took = await timed(here, "1,2,3,4")
+    assert (answered.body, took) == (right("1,2,3,4"), pytest.approx(1.5))
+    assert sorted(engine.asked) == ["1", "2", "3", "4"]
+    assert (await here.ask(listed("4,1"))).body == right("4,1")
+    assert len(engine.asked) == 4
+
+
+@virtually
+async def test_who_waits_for_parts_that_fail_is_told_so() -> None:
+    here, engine = shops(lambda ids, number: UpstreamReset("gone"), k=8)
+    await known(here, engine)
+    spend(here)
+    one, two = here.start(listed("1,2")), here.start(listed("1,2"))
+    assert [(await task).status for task in (one, two)] == [502, 502]
+    assert sorted(engine.asked) == ["1", "2"]
+    engine.fault = lambda ids, number: None
+    assert (await here.ask(listed("1,2"))).body == right("1,2")
+
+
+# Answers that are not for all
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "outcomes"),
+    [
+        (b"vary", b"accept-language", ["miss:vary", "hit"]),
+        (b"vary", b"*", ["miss:vary", "miss:split_lately"]),
+        (b"set-cookie", b"a=b", ["miss:set_cookie", "miss:split_lately"]),
+        (b"cache-control", b"no-store", ["miss:no_store", "miss:split_lately"]),
+        (b"cache-control", b"private", ["miss:private", "miss:split_lately"]),
+    ],
+)
+@virtually
+async def test_answers_that_are_not_for_all_are_asked_for_whole(name: bytes, value: bytes, outcomes: list[str]) -> None:
+    here, engine = shops(shop={"fields": ((name, value),)})
+    for _ in range(2):
+        assert (await here.ask(listed("1,2"))).body == right("1,2")
+    assert here.outcomes == outcomes
+    assert len(engine.asked) == (2 if outcomes[1] == "hit" else 3)
+
+
+@virtually
+async def test_an_answer_that_varies_by_its_coding_only_is_for_all() -> None:
+    here, engine = shops(shop={"fields": ((b"vary", b"Accept-Encoding"),)})
+    for _ in range(2):
+        assert (await here.ask(listed("1,2"))).body == right("1,2")
+    assert (here.outcomes, engine.asked) == (["miss", "hit"], ["1,2"])
