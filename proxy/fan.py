@@ -128,6 +128,9 @@ class Fan:
             await self._fan_out(fetch, places)
         except* (Fallback, UpstreamError) as errors:
             error = _first(errors)
+        except* Exception:  # a fault of ours, or of somebody else's merge: the whole passes
+            error = Fallback(Reason.INTERNAL)
+            raise
         finally:
             fetch.call.ended = self._clock.timer()
             for key, one in fetch.flying.items():
@@ -153,7 +156,7 @@ class Fan:
             for _ in range(plan.at_once):
                 group.create_task(self._calls(fetch, places, waiting, took))
         spent = Fetched(len(places), len(took), sum(took), self._clock.timer() - began, plan.at_once)
-        self._models[rule] = learned(model, spent)
+        self._models[rule] = learned(self._models.get(rule, CostModel()), spent)  # others learned meanwhile
 
     async def _calls(self, fetch: _Fetch, places: Sequence[int], waiting: deque[Planned], took: list[float]) -> None:
         """Make one call after another, the longest first; the first one that fails for good ends all."""

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from fakes import Body, FakeDelivery, FakeEngine, answer, limited
-from test_composite import Shop, listed, shop_rule
+from test_composite import FRESH, Shop, listed, shop_rule
 from virtual_time import VirtualClock, virtually
 from world import World
 
+from proxy.core.merge.keyed import Keyed
 from proxy.core.types import Request, Response
 from proxy.errors import UpstreamReset
 
@@ -337,3 +338,56 @@ async def test_an_answer_that_varies_by_its_coding_only_is_for_all() -> None:
     for _ in range(2):
         assert (await here.ask(listed("1,2"))).body == right("1,2")
     assert (here.outcomes, engine.asked) == (["miss", "hit"], ["1,2"])
+
+
+# What else went wrong before
+
+
+@virtually
+async def test_an_answer_made_of_new_parts_is_not_as_old_as_what_was_stored_before() -> None:
+    here, engine = shops(rule={"ttl": 5.0})
+    await known(here, engine)
+    await asyncio.sleep(100)
+    answered = await here.ask(listed("1,2"))
+    assert here.outcomes[1:] == ["miss"]
+    assert int(answered.header(b"age") or b"0") <= 2
+
+
+@virtually
+async def test_a_service_that_writes_answers_in_another_way_is_asked_once() -> None:
+    here, engine = shops(rule={"ttl": 5.0}, residual="single")
+    await known(here, engine, "1,2")
+    await asyncio.sleep(100)
+    other = b'{"total": 2,  "items": [{"id": "1"} , {"id": "2"}]}'
+    engine.fault = lambda ids, number: answer(other, FRESH)
+    assert [(await here.ask(listed(ids))).body for ids in ("1,2", "2,1")] == [
+        other,
+        b'{"total": 2,  "items": [{"id": "2"} , {"id": "1"}]}',
+    ]
+    assert (here.outcomes[1:], engine.asked) == (["miss", "hit"], ["1,2"])
+
+
+@virtually
+async def test_a_merge_that_fails_by_a_fault_of_its_own_costs_no_answer() -> None:
+    class Faulty(Keyed):
+        def slice(self, *_: Any) -> Any:
+            raise ZeroDivisionError
+
+    here, engine = shops(residual="single")
+    splitting = here.rules[0].splitting
+    assert splitting is not None
+    object.__setattr__(splitting, "merge", Faulty("$.items"))
+    spend(here)
+    assert (await here.ask(listed("1,2"))).body == right("1,2")
+    assert (here.outcomes, engine.asked) == (["miss:internal"], ["1,2", "1,2"])
+    assert "ZeroDivisionError" in repr(here.log.failures)
+
+
+@virtually
+async def test_fetches_beside_each_other_all_teach_what_parts_cost() -> None:
+    here, engine = shops(residual="auto", k=4)
+    asks = [here.start(listed(",".join(str(100 * one + part) for part in range(one)))) for one in range(2, 8)]
+    assert {(await task).status for task in asks} == {200}
+    engine.shop.asked.clear()
+    _, took = await timed(here, EIGHT)
+    assert (len(engine.asked), took) == (4, pytest.approx(2.0))
