@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fakes import Body, FakeDelivery, FakeEngine, answer, limited
-from test_composite import FRESH, Shop, listed, shop_rule
+from shop import FRESH, Shop, listed, shop_rule
 from virtual_time import VirtualClock, virtually
 from world import World
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from fakes import NOON, FailingStore, FakeClock
-from test_composite import listed, shop_rule
+from shop import listed, shop_rule
 from world import World
 
 from proxy.core.composite import MISSING, Frame, Share

@@ -1,0 +1,53 @@
+"""A service that answers lists of ids, `ids=1,2,3`, and the rule that splits them."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from fakes import answer
+from world import asked, rule
+
+from proxy.core.composite import Limits
+from proxy.core.fan_out import Bounds
+from proxy.core.merge.keyed import Keyed
+from proxy.core.rules import Rule
+from proxy.core.split.query_list import QueryList
+from proxy.core.splitting import Splitting, Stage
+from proxy.core.types import Request, Response
+
+FRESH = (b"content-type", b"application/json")
+
+
+class Shop:
+    """A service that answers `ids=1,2,3`; `asked` are the lists that it was asked for."""
+
+    def __init__(self, **faults: Any) -> None:
+        self.asked: list[list[str]] = []
+        self.faults = faults
+        self.missing: set[str] = set()
+
+    def __call__(self, request: Request) -> Response:
+        ids = parse_qs(urlsplit(request.target.decode()).query)["ids"][0].split(",")
+        self.asked.append(ids)
+        if (fault := self.faults.get("answers")) is not None and (said := fault(ids, len(self.asked))) is not None:
+            return said  # type: ignore[no-any-return]
+        items = [{"id": one, "price": 1.10, "big": 2**64} for one in ids if one not in self.missing]
+        body = json.dumps({"items": items, "total": len(items)}).encode()
+        return answer(body, FRESH, *self.faults.get("fields", ()))
+
+    @property
+    def bodies(self) -> list[str]:
+        return [",".join(ids) for ids in self.asked]
+
+
+def shop_rule(stage: Stage = Stage.ON, residual: Any = "single", at_once: int = 1, **more: Any) -> Rule:
+    splitting = Splitting(
+        QueryList("ids"), Keyed("$.items", missing="omit", totals={"$.total": "count"}),
+        bounds=Bounds(residual, at_once), limits=Limits(parts=10), stage=stage,
+        **{name: more.pop(name) for name in ("slower_than", "min_parts") if name in more},
+    )  # fmt: skip
+    return rule(splitting=splitting, **more)
+
+
+def listed(ids: str) -> Request:
+    return asked(f"/kept/shop?ids={ids}&lang=de")
