@@ -19,7 +19,7 @@ from proxy.core.types import Outcome, Response
 from proxy.core.views import view
 from proxy.errors import Fallback
 from proxy.fan import Fan, Landed
-from proxy.parts import Held, Keys, Known, Parts
+from proxy.parts import Held, Keys, Known, Parts, told_apart
 from proxy.places import Asked
 from proxy.rollouts import Rollouts
 from proxy.upstream.uncacheable import Uncacheable
@@ -102,7 +102,7 @@ class Composites:
             return None
         keys = await self._parts.keys(asked, cut, splitting)
         asked.line.parts = len(cut.parts)
-        if self._whole.holds(keys.around, self._clock.wall()):
+        if self._whole.holds(told_apart(keys.around, asked.request), self._clock.wall()):
             raise Fallback(Reason.SPLIT_LATELY)
         return Composite(asked, splitting, cut, keys, await self._parts.known(keys, asked))
 
@@ -134,7 +134,7 @@ class Composites:
             return self._merged(composite, shares, around, collapsed=any(one.joined for one in landed.values()))
         except Fallback:
             if missing:  # what is wrong with stored parts, the whole answer mends
-                self._whole.note(composite.keys.around, self._clock.wall(), shared=False)
+                self._whole.note(told_apart(composite.keys.around, asked.request), self._clock.wall(), shared=False)
             raise
 
     def may_ask_again(self) -> bool:

@@ -23,15 +23,12 @@ from proxy.core.splitting import Splitting
 from proxy.core.storing import Storing, decide, entry_of
 from proxy.core.types import Entry, Request, Response
 from proxy.errors import Fallback, UpstreamError
-from proxy.parts import Held, Keys, Parts
+from proxy.parts import Held, Keys, Parts, is_for, told_apart
 from proxy.places import Asked
 from proxy.tasks import Tasks
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.protection import Demand, Protection
 from proxy.whole_answer import whole_answer
-
-_ANYBODYS = frozenset({b"accept-encoding"})
-"""What an answer may vary by that is asked for as we ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +102,15 @@ class Fan:
         Raises Fallback where an answer cannot be cut or is not for all, and UpstreamError.
         """
         wanted = {keys.parts[place]: place for place in missing}
-        joined = {key: self._flying[key] for key in wanted if key in self._flying}
+        under_way = {key: self._flying.get(told_apart(key, asked.request)) for key in wanted}
+        joined = {key: one for key, one in under_way.items() if one is not None}
         own = {key: place for key, place in wanted.items() if key not in joined}
         line = asked.line
         if own:
             call = Call()
             loop = asyncio.get_running_loop()
             flying = {key: _Flying(loop.create_future(), call) for key in own}
-            self._flying |= flying
+            self._flying |= {told_apart(key, asked.request): one for key, one in flying.items()}
             fetch = _Fetch(asked, splitting, cut, keys, flying, call, knows_between)
             self._tasks.start(self._fly(fetch, list(own.values())))
             line.call, line.flight = call, "lead"
@@ -120,6 +118,8 @@ class Fan:
             flying = {}
             line.call, line.flight, line.joined = next(iter(joined.values())).call, "follow", self._clock.timer()
         landed = await asyncio.gather(*[asyncio.shield(one.landed) for one in (*flying.values(), *joined.values())])
+        if not all(is_for(one.part.entry.vary, asked.request) for one in landed):
+            raise Fallback(Reason.VARY)
         return {key: replace(one, joined=key in joined) for key, one in zip((*flying, *joined), landed, strict=True)}
 
     async def _fly(self, fetch: _Fetch, places: Sequence[int]) -> None:
@@ -134,8 +134,9 @@ class Fan:
         finally:
             fetch.call.ended = self._clock.timer()
             for key, one in fetch.flying.items():
-                if self._flying.get(key) is one:
-                    del self._flying[key]
+                place = told_apart(key, fetch.asked.request)
+                if self._flying.get(place) is one:
+                    del self._flying[place]
                 if not one.landed.done():
                     one.landed.set_exception(error or UpstreamError("the fetch was ended"))
                 one.landed.exception()  # who waited for it may have left
@@ -202,7 +203,7 @@ class Fan:
         """Cut an answer, keep what may be kept, and let all have its parts who wait for them."""
         asked, now = fetch.asked, self._clock.wall()
         storing = decide(fetch.of(places), response, asked.rule, now, call.ttfb_s or 0.0)
-        if reason := not_for_parts(response, storing):
+        if reason := not_for_parts(response, storing, asked.request):
             raise Fallback(reason)
         cost = call.duration_s(self._clock.timer()) / len(places)
         if len(places) == 1:
@@ -243,7 +244,7 @@ def entries_of(
     """Make the entries of an answer's parts, each with a lifetime and a cost (seconds) of its own."""
     base = entry_of(response, b"", storing, asked.rule, now=now, cost=cost, host=asked.host)
     headers = tuple([one for one in base.headers if one[0] not in {b"content-length", b"content-encoding", b"etag"}])
-    base = replace(base, headers=headers, tag=b"")
+    base = replace(base, headers=headers, tag=b"", vary=storing.vary)
     ttl = {key: lifetime.jittered(base.ttl, key) if storing.by_owner else base.ttl for key in keys}
     parts = {
         key: replace(base, body=share.packed(), ttl=ttl[key]) for key, share in zip(keys, sliced.shares, strict=True)
@@ -253,15 +254,15 @@ def entries_of(
     return Made(parts, frame, {**lasting, around: frame})
 
 
-def not_for_parts(response: Response, storing: Storing) -> Reason | None:
-    """Return why nothing of an answer may be kept apart, if so: then nobody else may have it either."""
+def not_for_parts(response: Response, storing: Storing, request: Request) -> Reason | None:
+    """Return why nothing of the answer to a request may be kept apart, if so: then nobody else may have it either."""
     if storing.reason is not None or not storing.is_fresh:
         return storing.reason or Reason.NO_TTL
     if response.status != 200:
         return Reason.PART_ERROR
     if storing.guessed or storing.withheld:
         return Reason.NO_TTL
-    return None if _ANYBODYS.issuperset(storing.vary) else Reason.VARY
+    return None if is_for(storing.vary, request) else Reason.VARY
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:

@@ -82,7 +82,7 @@ class Reassembly:
         cut = splitting.cut(asked.request)
         if cut is None:
             return
-        if reason := not_for_parts(response, storing):
+        if reason := not_for_parts(response, storing, asked.request):
             raise Fallback(reason)
         places = range(len(cut.parts))
         sliced, plain = cut_answer(splitting, cut, places, response, body)
