@@ -19,7 +19,7 @@ from proxy.core.types import Outcome, Response
 from proxy.core.views import view
 from proxy.errors import Fallback
 from proxy.fan import Fan, Landed
-from proxy.parts import Held, Keys, Known, Parts
+from proxy.parts import Held, Keys, Known, Parts, told_apart
 from proxy.places import Asked
 from proxy.rollouts import Rollouts
 from proxy.upstream.uncacheable import Uncacheable
@@ -36,11 +36,44 @@ class Composite:
     known: Known
 
     @property
+    def knows_between(self) -> bool:
+        """Tell whether what stands between items is known, or may be guessed."""
+        frame = None if self.known.frame is None else self.known.frame.share
+        return self.splitting.merge.one_each or (isinstance(frame, Frame) and frame.shows_between)
+
+    @property
     def missing(self) -> list[int]:
         """Return the places of the parts that have to be fetched, each once; all, where the frame is not known."""
-        fresh = self.known.fresh if self.known.frame is not None else {}
         first = {key: place for place, key in reversed(list(enumerate(self.keys.parts)))}
-        return sorted(place for key, place in first.items() if key not in fresh)
+        fresh = self.known.fresh if self.known.frame is not None else {}
+        missing = sorted(place for key, place in first.items() if key not in fresh)
+        return missing if self.knows_between or not missing else sorted(first.values())
+
+    def around(self, came: Sequence[Held], *, anew: bool) -> "Surrounding":
+        """Return what stands around the items, by the frames that came just now and the one that is known.
+
+        `anew`: no known part is used. Raises Fallback where they differ.
+        """
+        stored = [] if self.known.frame is None else [self.known.frame]
+        guess = self.splitting.merge.one_each
+        try:
+            return Surrounding(_united([*came, *stored], guess=guess), came if anew else (*came, *stored))
+        except Fallback:
+            if not anew:
+                raise
+            return Surrounding(_united(came, guess=guess), came)  # the service writes its answers in another way now
+
+
+@dataclass(frozen=True, slots=True)
+class Surrounding:
+    """What stands around the items of an answer, and whose heads tell of it."""
+
+    frame: Frame
+    heads: Sequence[Held]
+
+
+def _united(held: Sequence[Held], *, guess: bool) -> Frame:
+    return united([one.share for one in held if isinstance(one.share, Frame)], guess=guess)
 
 
 class Composites:
@@ -69,7 +102,7 @@ class Composites:
             return None
         keys = await self._parts.keys(asked, cut, splitting)
         asked.line.parts = len(cut.parts)
-        if self._whole.holds(keys.around, self._clock.wall()):
+        if self._whole.holds(told_apart(keys.around, asked.request), self._clock.wall()):
             raise Fallback(Reason.SPLIT_LATELY)
         return Composite(asked, splitting, cut, keys, await self._parts.known(keys, asked))
 
@@ -93,13 +126,15 @@ class Composites:
             if missing:
                 wait()
                 landed = await self._fan.fetched(
-                    composite.asked, composite.splitting, composite.cut, composite.keys, missing
-                )
+                    composite.asked, composite.splitting, composite.cut, composite.keys, missing,
+                    knows_between=composite.knows_between,
+                )  # fmt: skip
             shares = {**known.fresh, **{key: one.part for key, one in landed.items()}}
-            frames = [one.frame for one in landed.values()] + ([known.frame] if known.frame is not None else [])
-            return self._merged(composite, shares, frames, collapsed=any(one.joined for one in landed.values()))
+            around = composite.around([one.frame for one in landed.values()], anew=absent >= {*composite.keys.parts})
+            return self._merged(composite, shares, around, collapsed=any(one.joined for one in landed.values()))
         except Fallback:
-            self._whole.note(composite.keys.around, self._clock.wall(), shared=False)
+            if missing:  # what is wrong with stored parts, the whole answer mends
+                self._whole.note(told_apart(composite.keys.around, asked.request), self._clock.wall(), shared=False)
             raise
 
     def may_ask_again(self) -> bool:
@@ -114,7 +149,7 @@ class Composites:
         if known.frame is None or not set(composite.keys.parts) <= set(shares):
             return None
         try:
-            response = self._merged(composite, shares, [known.frame], collapsed=False)
+            response = self._merged(composite, shares, composite.around([], anew=False), collapsed=False)
         except Fallback:
             return None
         line = asked.line
@@ -123,17 +158,17 @@ class Composites:
         return response
 
     def _merged(
-        self, composite: Composite, held: Mapping[bytes, Held], frames: Sequence[Held], *, collapsed: bool
+        self, composite: Composite, held: Mapping[bytes, Held], around: "Surrounding", *, collapsed: bool
     ) -> Response:
         began, now = self._clock.timer(), self._clock.wall()
         splitting, asked, line = composite.splitting, composite.asked, composite.asked.line
         merge = splitting.merge
         parts = [held[key] for key in composite.keys.parts]
-        frame = united([one.share for one in frames if isinstance(one.share, Frame)], guess=True)
         shares = [one.share for one in parts if isinstance(one.share, Share)]
-        body = merge.merge(frame, composite.cut.parts, shares, splitting.limits)
+        body = merge.merge(around.frame, composite.cut.parts, shares, splitting.limits)
         heads = {
-            one.entry.headers: one.entry for one in sorted((*frames, *parts), key=lambda one: age_of(one.entry, now))
+            one.entry.headers: one.entry
+            for one in sorted((*around.heads, *parts), key=lambda one: age_of(one.entry, now))
         }
         headers = merged_head([head_of_entry(entry, now) for entry in heads.values()], len(body), now)
         ttl = min(left(one.entry, now) for one in parts)

@@ -14,7 +14,7 @@ from proxy.core import lifetime
 from proxy.core.coding import plain_body
 from proxy.core.composite import Cut, Sliced
 from proxy.core.cost_model import CostModel, Fetched, PartCosts, learned
-from proxy.core.fan_out import TOO_LARGE, FanOut, Missing, bisected, fan_out
+from proxy.core.fan_out import TOO_LARGE, FanOut, Missing, bisected, fan_out, paired
 from proxy.core.fan_out import Call as Planned
 from proxy.core.log_line import Call
 from proxy.core.priority import priority_of
@@ -23,15 +23,12 @@ from proxy.core.splitting import Splitting
 from proxy.core.storing import Storing, decide, entry_of
 from proxy.core.types import Entry, Request, Response
 from proxy.errors import Fallback, UpstreamError
-from proxy.parts import Held, Keys, Parts
+from proxy.parts import Held, Keys, Parts, is_for, told_apart
 from proxy.places import Asked
 from proxy.tasks import Tasks
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.protection import Demand, Protection
 from proxy.whole_answer import whole_answer
-
-_ANYBODYS = frozenset({b"accept-encoding"})
-"""What an answer may vary by that is asked for as we ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,10 @@ class _Flying:
 
 @dataclass(slots=True)
 class _Fetch:
-    """One request's fetch of some of its parts; `call` sums its calls up."""
+    """One request's fetch of some of its parts; `call` sums its calls up.
+
+    `knows_between`: what stands between items is known already, or may be guessed.
+    """
 
     asked: Asked
     splitting: Splitting
@@ -59,6 +59,7 @@ class _Fetch:
     keys: Keys
     flying: Mapping[bytes, _Flying]
     call: Call
+    knows_between: bool
 
     def of(self, places: Sequence[int]) -> Request:
         return self.splitting.asked(self.asked.request, self.cut, places)
@@ -85,28 +86,40 @@ class Fan:
         return self._protection.budget.take()
 
     async def fetched(
-        self, asked: Asked, splitting: Splitting, cut: Cut, keys: Keys, missing: Sequence[int]
+        self,
+        asked: Asked,
+        splitting: Splitting,
+        cut: Cut,
+        keys: Keys,
+        missing: Sequence[int],
+        *,
+        knows_between: bool = True,
     ) -> Mapping[bytes, Landed]:
         """Return the parts at these places, by their keys: joined where they are under way already.
+
+        Unless it `knows_between`, one call asks for several: their answer shows what stands between items.
 
         Raises Fallback where an answer cannot be cut or is not for all, and UpstreamError.
         """
         wanted = {keys.parts[place]: place for place in missing}
-        joined = {key: self._flying[key] for key in wanted if key in self._flying}
+        under_way = {key: self._flying.get(told_apart(key, asked.request)) for key in wanted}
+        joined = {key: one for key, one in under_way.items() if one is not None}
         own = {key: place for key, place in wanted.items() if key not in joined}
         line = asked.line
         if own:
             call = Call()
             loop = asyncio.get_running_loop()
             flying = {key: _Flying(loop.create_future(), call) for key in own}
-            self._flying |= flying
-            fetch = _Fetch(asked, splitting, cut, keys, flying, call)
+            self._flying |= {told_apart(key, asked.request): one for key, one in flying.items()}
+            fetch = _Fetch(asked, splitting, cut, keys, flying, call, knows_between)
             self._tasks.start(self._fly(fetch, list(own.values())))
             line.call, line.flight = call, "lead"
         else:
             flying = {}
             line.call, line.flight, line.joined = next(iter(joined.values())).call, "follow", self._clock.timer()
         landed = await asyncio.gather(*[asyncio.shield(one.landed) for one in (*flying.values(), *joined.values())])
+        if not all(is_for(one.part.entry.vary, asked.request) for one in landed):
+            raise Fallback(Reason.VARY)
         return {key: replace(one, joined=key in joined) for key, one in zip((*flying, *joined), landed, strict=True)}
 
     async def _fly(self, fetch: _Fetch, places: Sequence[int]) -> None:
@@ -115,11 +128,15 @@ class Fan:
             await self._fan_out(fetch, places)
         except* (Fallback, UpstreamError) as errors:
             error = _first(errors)
+        except* Exception:  # a fault of ours, or of somebody else's merge: the whole passes
+            error = Fallback(Reason.INTERNAL)
+            raise
         finally:
             fetch.call.ended = self._clock.timer()
             for key, one in fetch.flying.items():
-                if self._flying.get(key) is one:
-                    del self._flying[key]
+                place = told_apart(key, fetch.asked.request)
+                if self._flying.get(place) is one:
+                    del self._flying[place]
                 if not one.landed.done():
                     one.landed.set_exception(error or UpstreamError("the fetch was ended"))
                 one.landed.exception()  # who waited for it may have left
@@ -132,13 +149,15 @@ class Fan:
             missing, fetch.splitting.residual, model,
             spare=int(min(self._protection.spare, 1000)) or 1, extra_calls=self._protection.budget.left,
         )  # fmt: skip
+        if not fetch.knows_between:
+            plan = paired(plan)
         began = fetch.call.began = self._clock.timer()
         waiting, took = deque(plan.calls), list[float]()
         async with asyncio.TaskGroup() as group:
             for _ in range(plan.at_once):
                 group.create_task(self._calls(fetch, places, waiting, took))
         spent = Fetched(len(places), len(took), sum(took), self._clock.timer() - began, plan.at_once)
-        self._models[rule] = learned(model, spent)
+        self._models[rule] = learned(self._models.get(rule, CostModel()), spent)  # others learned meanwhile
 
     async def _calls(self, fetch: _Fetch, places: Sequence[int], waiting: deque[Planned], took: list[float]) -> None:
         """Make one call after another, the longest first; the first one that fails for good ends all."""
@@ -159,12 +178,12 @@ class Fan:
                 response = await self._sent(fetch, places, call)
                 body = await whole_answer(response, fetch.splitting.limits.answer_bytes)
             except UpstreamError:
-                if fetch.call.sent > 1 or not call.sent or not self._protection.budget.take():
+                if call.sent != 1 or not self._protection.budget.take():
                     raise
             else:
                 if body is None:
                     raise Fallback(Reason.TOO_LARGE)
-                if response.status < 500 or fetch.call.sent > 1 or not self._protection.budget.take():
+                if response.status < 500 or call.sent > 1 or not self._protection.budget.take():
                     return response, body
             call.begin_again()
 
@@ -184,7 +203,7 @@ class Fan:
         """Cut an answer, keep what may be kept, and let all have its parts who wait for them."""
         asked, now = fetch.asked, self._clock.wall()
         storing = decide(fetch.of(places), response, asked.rule, now, call.ttfb_s or 0.0)
-        if reason := not_for_parts(response, storing):
+        if reason := not_for_parts(response, storing, asked.request):
             raise Fallback(reason)
         cost = call.duration_s(self._clock.timer()) / len(places)
         if len(places) == 1:
@@ -192,7 +211,7 @@ class Fan:
         sliced, plain = cut_answer(fetch.splitting, fetch.cut, places, response, body)
         keys = [fetch.keys.parts[place] for place in places]
         made = entries_of(sliced, keys, fetch.keys.around, replace(response, body=plain), storing, asked, now, cost)
-        await self._parts.keep(made.kept, asked, call.asked_at)
+        await self._parts.keep(made.kept, fetch.keys.around, asked, call.asked_at)
         for key, share in zip(keys, sliced.shares, strict=True):
             landed = fetch.flying[key].landed
             if not landed.done():
@@ -225,7 +244,7 @@ def entries_of(
     """Make the entries of an answer's parts, each with a lifetime and a cost (seconds) of its own."""
     base = entry_of(response, b"", storing, asked.rule, now=now, cost=cost, host=asked.host)
     headers = tuple([one for one in base.headers if one[0] not in {b"content-length", b"content-encoding", b"etag"}])
-    base = replace(base, headers=headers, tag=b"")
+    base = replace(base, headers=headers, tag=b"", vary=storing.vary)
     ttl = {key: lifetime.jittered(base.ttl, key) if storing.by_owner else base.ttl for key in keys}
     parts = {
         key: replace(base, body=share.packed(), ttl=ttl[key]) for key, share in zip(keys, sliced.shares, strict=True)
@@ -235,15 +254,15 @@ def entries_of(
     return Made(parts, frame, {**lasting, around: frame})
 
 
-def not_for_parts(response: Response, storing: Storing) -> Reason | None:
-    """Return why nothing of an answer may be kept apart, if so: then nobody else may have it either."""
+def not_for_parts(response: Response, storing: Storing, request: Request) -> Reason | None:
+    """Return why nothing of the answer to a request may be kept apart, if so: then nobody else may have it either."""
     if storing.reason is not None or not storing.is_fresh:
         return storing.reason or Reason.NO_TTL
     if response.status != 200:
         return Reason.PART_ERROR
     if storing.guessed or storing.withheld:
         return Reason.NO_TTL
-    return None if _ANYBODYS.issuperset(storing.vary) else Reason.VARY
+    return None if is_for(storing.vary, request) else Reason.VARY
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:

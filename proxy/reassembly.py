@@ -82,7 +82,7 @@ class Reassembly:
         cut = splitting.cut(asked.request)
         if cut is None:
             return
-        if reason := not_for_parts(response, storing):
+        if reason := not_for_parts(response, storing, asked.request):
             raise Fallback(reason)
         places = range(len(cut.parts))
         sliced, plain = cut_answer(splitting, cut, places, response, body)
@@ -94,7 +94,7 @@ class Reassembly:
         if self._rollouts.stage(asked.rule.name) is Stage.ON:
             keys, now = await self._parts.keys(asked, cut, splitting), self._clock.wall()
             made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places))
-            await self._parts.keep(made.kept, asked, asked_at)
+            await self._parts.keep(made.kept, keys.around, asked, asked_at)
 
     def _differs(self, asked: Asked, evidence: Evidence) -> None:
         evidence.different += 1

@@ -47,7 +47,7 @@ async def test_what_else_is_asked_keeps_parts_apart() -> None:
     assert shop.bodies == ["1,2", "1,2"]
 
 
-@pytest.mark.parametrize(("residual", "at_once", "calls"), [("single", 4, 1), ("each", 4, 8), (4, 2, 2)])
+@pytest.mark.parametrize(("residual", "at_once", "calls"), [("single", 4, 1), ("each", 4, 7), (4, 2, 2)])
 async def test_how_what_is_missing_is_asked_for(residual: Any, at_once: int, calls: int) -> None:
     here, shop = world(residual=residual, at_once=at_once)
     ids = "8,7,6,5,4,3,2,1"
@@ -83,7 +83,7 @@ DOUBTS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "an answer that is no JSON": ({"answers": lambda ids, _: answer(b"<html>", FRESH)}, "1,2", "frame"),
     "an answer that is not for all": ({"fields": [(b"cache-control", b"no-store")]}, "1,2", "no_store"),
-    "an answer that varies": ({"fields": [(b"vary", b"X-Tenant")]}, "1,2", "vary"),
+    "an answer that varies": ({"fields": [(b"vary", b"*")]}, "1,2", "vary"),
     "a cookie": ({"fields": [(b"set-cookie", b"a=b")]}, "1,2", "set_cookie"),
     "another status": ({"answers": lambda ids, _: answer(b"{}", FRESH, status=404)}, "1,2", "status"),
 }  # fmt: skip

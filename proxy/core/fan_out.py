@@ -81,6 +81,18 @@ def fan_out(
     return _ordered(groups, expected, at_once)
 
 
+def paired(plan: FanOut) -> FanOut:
+    """Return the plan with the two shortest parts in one call, and that first, where each call asks for one part.
+
+    Only an answer to several parts shows what stands between them.
+    """
+    calls = plan.calls
+    if len(calls) < 2 or any(len(call.parts) > 1 for call in calls):
+        return plan
+    pair = tuple(sorted([*calls[-2].parts, *calls[-1].parts]))
+    return FanOut((Call(pair), *calls[:-2]), min(plan.at_once, len(calls) - 1))
+
+
 def _expected(missing: Sequence[Missing]) -> list[float]:
     """Return what each part is expected to take beside the others; of what is not known, the mean of what is."""
     known = [one.cost for one in missing if one.cost is not None]

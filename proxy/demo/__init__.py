@@ -28,6 +28,12 @@ rules:
     key:
       - json: {{ignore: [$.request_id, $.timestamp], text: [$.question]}}
     ttl: 1h
+    split:                      # a list of questions is asked for one by one, and only those that are not known
+      by: {{json_array: {{path: $.questions}}}}
+      merge: {{keyed: {{items: $.answers, id: $.q}}}}
+      residual: each
+      max_parallel: 4
+    rollout: {{split: {{mode: on}}}}
 admin: {{token: "${{FRONTRUNNER_TOKEN}}"}}
 """
 GLANCE_S = 0.5
@@ -84,7 +90,7 @@ def _tell(screen: "Screen", service_url: str, proxy_url: str, proxy: Child, rest
     try:
         stage = Stage(service_url, proxy_url, screen.watch)
         steps = stage.play()
-        steps.append(stage.play_on(restart(), steps[-1]))
+        steps.append(stage.play_on(restart(), steps[0]))
     except httpx2.HTTPError as error:
         print(f"frontrunner demo: {error}\n{proxy.complaint()}".rstrip(), file=sys.stderr)
         return 1

@@ -1,4 +1,7 @@
-"""The demo's story: the same question in two spellings, directly and through the proxy, and after a restart of it."""
+"""The demo's story: the same question in two spellings, then several in one ask, directly and through the proxy.
+
+After a restart of the proxy the question is asked once more.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,6 +14,14 @@ import httpx2
 
 QUESTION = "Which cafés in Zürich had the longest outages last year?"
 ANOTHER_QUESTION = "How many orders from Málaga are still open?"
+QUESTIONS = (
+    "Which orders are late?",
+    "Who is on call in March?",
+    "What did Basel return last week?",
+    "Which pumps want service?",
+    "Why did line 4 stand still?",
+)
+"""Four that are asked at once, and one that is asked with three of them after that."""
 PATH = "/orchestrator/query"
 PATIENCE_S = 900.0
 
@@ -59,6 +70,11 @@ def spellings(question: str) -> tuple[bytes, bytes]:
     return json.dumps(first, ensure_ascii=False).encode(), json.dumps(again, separators=(" , ", " : ")).encode()
 
 
+def together(questions: Sequence[str]) -> bytes:
+    """Return a body that asks several questions at once."""
+    return json.dumps({"request_id": "41c99e", "questions": list(questions)}, ensure_ascii=False).encode()
+
+
 def unwatched(_: str) -> AbstractContextManager[Callable[[float], object]]:
     """Show nothing."""
     return nullcontext(lambda _: None)
@@ -75,14 +91,19 @@ class Stage:
         self._clock = clock
 
     def play(self) -> list[Step]:
-        """Ask in two spellings, both ways; return what was measured."""
+        """Ask in two spellings, then several questions at once, both ways; return what was measured."""
         first, again = spellings(QUESTION)
-        return [self._step("first ask", first), self._step("same ask, other spelling", again)]
+        return [
+            self._step("first ask", first),
+            self._step("same ask, other spelling", again),
+            self._step("four questions in one ask", together(QUESTIONS[:4])),
+            self._step("four, three of them known", together(QUESTIONS[:0:-1])),
+        ]
 
     def play_on(self, proxy: str, before: Step) -> Step:
-        """Ask once more through a proxy that was started again; directly it costs what it did."""
+        """Ask what came `before` once more, through a proxy that was started again; directly it costs what it did."""
         self._proxy = proxy
-        name = "same ask, after a restart"
+        name = "first ask, after a restart"
         return Step(name, before.direct, self._ask(proxy, spellings(QUESTION)[0], f"{name}, through the proxy"))
 
     def _step(self, name: str, body: bytes) -> Step:

@@ -19,7 +19,7 @@ from schedules import (
 )
 
 from proxy.core.cost_model import CostModel, Fetched, learned
-from proxy.core.fan_out import MOST_HALVINGS, TOO_LARGE, Bounds, Call, Missing, balanced, bisected, fan_out
+from proxy.core.fan_out import MOST_HALVINGS, TOO_LARGE, Bounds, Call, Missing, balanced, bisected, fan_out, paired
 from proxy.core.reasons import Reason
 from proxy.errors import Fallback
 
@@ -314,3 +314,17 @@ def test_planning_fifty_parts_takes_less_than_two_milliseconds():
         fan_out(missing, bounds, model, spare=8)
         times.append(perf_counter() - began)
     assert sorted(times)[25] < 0.002
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected", "at_once"),
+    [
+        (planned(parts(4, (3.0, 1.0, 2.0, 4.0)), residual="each", max_parallel=2), [(1, 2), (3,), (0,)], 2),
+        (planned(parts(2), residual="each", max_parallel=2), [(0, 1)], 1),
+        (planned(parts(1), residual="each", max_parallel=2), [(0,)], 1),
+        (planned(parts(5), residual=2, max_parallel=2), [(1, 2), (3, 4), (0,)], 2),
+    ],
+)
+def test_one_call_asks_for_two_parts_where_each_asks_for_one(plan, expected, at_once):
+    pair = paired(plan)
+    assert (groups(pair), pair.at_once) == (expected, at_once)

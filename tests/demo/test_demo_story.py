@@ -10,29 +10,32 @@ import httpx2
 import pytest
 
 from proxy.demo.service import meaning
-from proxy.demo.story import ANOTHER_QUESTION, QUESTION, Stage, spellings, total
+from proxy.demo.story import ANOTHER_QUESTION, QUESTION, QUESTIONS, Stage, spellings, together, total
+
+NAMES = ["first ask", "same ask, other spelling", "four questions in one ask", "four, three of them known"]
 
 
 class Fake(ThreadingHTTPServer):
-    """A service, or a proxy before one that remembers its only answer."""
+    """A service, or a proxy before one that remembers each question that it asked there."""
 
     def __init__(self, service=None, answer=b'{"answers": []}', status=200):
         super().__init__(("127.0.0.1", 0), Answering)
         self.service, self.answer, self.status = service, answer, status
         self.calls = 0
-        self.stored = False
+        self.known = set()
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}"
 
     def post(self, body):
-        assert json.loads(body)["question"]
+        query = json.loads(body)
+        questions = {meaning(question) for question in query.get("questions") or [query["question"]]}
         if self.service is None:
             self.calls += 1
-        elif not self.stored:
-            self.service.calls += 1
-            self.stored = True
+        else:
+            self.service.calls += len(questions - self.known)
+            self.known |= questions
         return self.status, self.answer
 
     def get(self, path):
@@ -79,17 +82,19 @@ def pair(**proxy):
 def test_every_step_is_asked_both_ways_and_its_calls_are_counted_at_the_service():
     with pair() as (service, through):
         steps = Stage(service.url, through.url).play()
-    assert [step.name for step in steps] == ["first ask", "same ask, other spelling"]
-    assert [(step.direct.calls, step.proxied.calls) for step in steps] == [(1, 1), (1, 0)]
+    assert [step.name for step in steps] == NAMES
+    assert [(step.direct.calls, step.proxied.calls) for step in steps] == [(1, 1), (1, 0), (1, 4), (1, 1)]
     assert all(step.equal for step in steps)
 
 
 def test_the_seconds_are_the_clients_own():
-    ticks = itertools.accumulate([0.0, 5.0, 1.0, 4.0, 1.0, 3.0, 1.0, 0.5])
+    ticks = itertools.accumulate([0.0, 5.0, 1.0, 4.0, 1.0, 3.0, 1.0, 0.5, 1.0, 6.0, 1.0, 2.0, 1.0, 5.0, 1.0, 1.0])
     with pair() as (service, through):
         steps = Stage(service.url, through.url, clock=lambda: next(ticks)).play()
-    assert [(step.direct.seconds, step.proxied.seconds) for step in steps] == [(5.0, 4.0), (3.0, 0.5)]
-    assert total(steps) == (8.0, 4.5, 2, 1)
+    assert [(step.direct.seconds, step.proxied.seconds) for step in steps] == [
+        (5.0, 4.0), (3.0, 0.5), (6.0, 2.0), (5.0, 1.0),
+    ]  # fmt: skip
+    assert total(steps) == (19.0, 7.5, 4, 6)
 
 
 def test_who_watches_is_told_each_moment_and_what_it_took():
@@ -103,31 +108,22 @@ def test_who_watches_is_told_each_moment_and_what_it_took():
     ticks = itertools.count()
     with pair() as (service, through):
         Stage(service.url, through.url, watch, lambda: float(next(ticks))).play()
-    assert seen == [
-        "first ask, directly",
-        1.0,
-        "first ask, through the proxy",
-        1.0,
-        "same ask, other spelling, directly",
-        1.0,
-        "same ask, other spelling, through the proxy",
-        1.0,
-    ]
+    assert seen == [one for name in NAMES for one in (f"{name}, directly", 1.0, f"{name}, through the proxy", 1.0)]
 
 
 def test_after_a_restart_it_is_asked_once_more_through_the_proxy_only():
     with pair() as (service, through), serving(Fake(service)) as started_again:
-        started_again.stored = True
+        started_again.known.add(meaning(QUESTION))
         stage = Stage(service.url, through.url)
         steps = stage.play()
-        last = stage.play_on(started_again.url, steps[-1])
-    assert (last.name, last.direct) == ("same ask, after a restart", steps[-1].direct)
-    assert (last.proxied.calls, last.equal, service.calls) == (0, True, 3)
+        last = stage.play_on(started_again.url, steps[0])
+    assert (last.name, last.direct) == ("first ask, after a restart", steps[0].direct)
+    assert (last.proxied.calls, last.equal, service.calls) == (0, True, 10)
 
 
 def test_one_different_byte_is_seen():
     with pair(answer=b'{"answers":[]}') as (service, through):
-        assert [step.equal for step in Stage(service.url, through.url).play()] == [False, False]
+        assert {step.equal for step in Stage(service.url, through.url).play()} == {False}
 
 
 def test_an_error_answer_ends_the_story():
@@ -155,3 +151,9 @@ def test_the_two_spellings_differ_in_all_that_does_not_matter_and_in_nothing_els
     assert one["timestamp"] != two["timestamp"]
     assert meaning(one["question"]) == meaning(two["question"])
     assert one["filters"] == two["filters"]
+
+
+def test_several_questions_are_asked_in_one_body_as_they_are():
+    assert json.loads(together(QUESTIONS[:2]))["questions"] == list(QUESTIONS[:2])
+    assert [meaning(question) for question in QUESTIONS] == list(QUESTIONS)
+    assert len(set(QUESTIONS)) == 5
