@@ -147,7 +147,7 @@ class Proxy:
         self._upstream = Upstream(engine, self._protection, clock, self.log, via, host=host)
         self._edge = self._road(rules, places, flights, turns, via)
         self.token = token or config.admin.token or _kept_token()
-        purge = Purge(rules, places, flights, clock)
+        purge = Purge(rules, places, self._parts, flights, clock)
         explain = Explain(rules, scopes, places, forms, clock)
         self._api = self._admin(rules, Acts(purge, self._bypass, explain, self.log.events.info))
         self._pinned = self._pins(rules, places)
@@ -157,7 +157,7 @@ class Proxy:
     def _road(self, rules: Sequence[Rule], places: Places, flights: Flights, turns: Turns, via: bytes) -> Edge:
         config, clock = self.config, self._clock
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
-        parts = Parts(self._store, places, clock, self._failed)
+        self._parts = parts = Parts(self._store, places, clock, self._failed)
         self._reassembly = Reassembly(
             parts, self._rollouts, clock, tell=self.log.events.info, failed=self._failed, roll=self._roll
         )
@@ -166,7 +166,7 @@ class Proxy:
         composites = Composites(parts, fan, self._rollouts, clock)
         self._refresh = Refresh(fetch, flights, clock, self._roll)
         accelerate = Accelerate(fetch, self._refresh, composites, places, flights, clock)
-        consequences = Consequences(rules, places, flights, clock, self._failed)
+        consequences = Consequences(rules, places, parts, flights, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(
             shelf, self._tasks, clock, config.admin.prefix, timeouts=timeouts, tell=self._tell, failed=self._failed

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from proxy.clock import Clock
 from proxy.core import lifetime
@@ -20,7 +21,7 @@ from proxy.core.log_line import Call
 from proxy.core.priority import priority_of
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting
-from proxy.core.storing import Storing, decide, entry_of
+from proxy.core.storing import Storing, decide, entry_of, groups_of
 from proxy.core.types import Entry, Request, Response
 from proxy.errors import Fallback, UpstreamError
 from proxy.parts import Held, Keys, Parts
@@ -45,8 +46,17 @@ class Landed:
 
 @dataclass(slots=True)
 class _Flying:
+    """A part under way: `call` sums up the fetch that it is of, `asking` is its own call, once there is one."""
+
     landed: asyncio.Future[Landed]
     call: Call
+    asking: Call | None = None
+    groups: tuple[bytes, ...] = ()
+
+    @property
+    def asked_at(self) -> float:
+        """Return when it was asked for, by the wall clock; what waits is yet to be."""
+        return inf if self.asking is None or not self.asking.sent else self.asking.asked_at
 
 
 @dataclass(slots=True)
@@ -59,6 +69,9 @@ class _Fetch:
     keys: Keys
     flying: Mapping[bytes, _Flying]
     call: Call
+
+    def at(self, place: int) -> _Flying:
+        return self.flying[self.keys.parts[place]]
 
     def of(self, places: Sequence[int]) -> Request:
         return self.splitting.asked(self.asked.request, self.cut, places)
@@ -92,7 +105,11 @@ class Fan:
         Raises Fallback where an answer cannot be cut or is not for all, and UpstreamError.
         """
         wanted = {keys.parts[place]: place for place in missing}
-        joined = {key: self._flying[key] for key in wanted if key in self._flying}
+        under_way = {key: self._flying[key] for key in wanted if key in self._flying}
+        overtook, rule = self._parts.overtook, asked.rule.name
+        joined = {
+            key: one for key, one in under_way.items() if not overtook(keys.target(key), rule, one.groups, one.asked_at)
+        }
         own = {key: place for key, place in wanted.items() if key not in joined}
         line = asked.line
         if own:
@@ -145,6 +162,8 @@ class Fan:
         while waiting:
             planned = waiting.popleft()
             call = Call()
+            for one in planned.parts:
+                fetch.at(places[one]).asking = call
             response, body = await self._answer(fetch, [places[one] for one in planned.parts], call)
             if response.status in TOO_LARGE:
                 waiting.extendleft(reversed(bisected(planned)))
@@ -173,7 +192,10 @@ class Fan:
         ip = asked.request.client.ip
         demand = Demand(ip, priority_of(asked.request), asked.line.expected_s, charge=len(places))
         try:
-            return await self._upstream.send(fetch.of(places), asked.line.request_id, call, self._timeouts, demand)
+            response = await self._upstream.send(fetch.of(places), asked.line.request_id, call, self._timeouts, demand)
+            for place in places:
+                fetch.at(place).groups = groups_of(response, asked.host)
+            return response
         finally:
             fetch.call.sent += call.sent - before
             fetch.call.first_byte = fetch.call.first_byte or call.first_byte
@@ -192,7 +214,7 @@ class Fan:
         sliced, plain = cut_answer(fetch.splitting, fetch.cut, places, response, body)
         keys = [fetch.keys.parts[place] for place in places]
         made = entries_of(sliced, keys, fetch.keys.around, replace(response, body=plain), storing, asked, now, cost)
-        await self._parts.keep(made.kept, asked, call.asked_at)
+        await self._parts.keep(made.kept, fetch.keys, asked, call.asked_at)
         for key, share in zip(keys, sliced.shares, strict=True):
             landed = fetch.flying[key].landed
             if not landed.done():

@@ -88,9 +88,9 @@ class World:
         self.places = places
         self.refresh = refresh = Refresh(fetch, self.flights, self.clock, self.roll)
         self.accelerate = Accelerate(fetch, refresh, composites, places, self.flights, self.clock)
-        consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
+        consequences = Consequences(self.rules, places, self.parts, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()
-        self.purge = Purge(self.rules, places, self.flights, self.clock)
+        self.purge = Purge(self.rules, places, self.parts, self.flights, self.clock)
         self.explain = Explain(self.rules, scopes, places, forms, self.clock)
         self.ended: list[LogLine] = []
         self.shelf = Shelf(self.store, self.shared, self.clock, self.log.failed)

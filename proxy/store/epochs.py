@@ -116,8 +116,12 @@ class Purges:
 
     def took(self, rule: str, groups: Iterable[bytes], target: bytes, asked_at: float) -> bool:
         """Tell whether an answer that was asked for at `asked_at` is gone."""
-        self._newest = max(self._newest, asked_at)
+        self.note(asked_at)
         return self._any and asked_at <= self._last(rule, groups, target, soft=False)
+
+    def note(self, asked_at: float) -> None:
+        """Take note of an answer that was asked for at `asked_at`: no later purge is earlier than that."""
+        self._newest = max(self._newest, asked_at)
 
     def overtook(self, rule: str, groups: Iterable[bytes], targets: Iterable[bytes], asked_at: float) -> bool:
         """Tell whether an answer that was asked for at `asked_at` is gone, or is stale from the beginning."""
