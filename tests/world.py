@@ -84,7 +84,7 @@ class World:
         )
         fetch = Fetch(self.upstream, places, self.flights, self.turns, self.reassembly, self.timeouts, self.clock)
         fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
-        composites = Composites(self.parts, fan, self.rollouts, self.clock)
+        self.composites = composites = Composites(self.parts, fan, self.rollouts, self.clock)
         self.places = places
         self.refresh = refresh = Refresh(fetch, self.flights, self.clock, self.roll)
         self.accelerate = Accelerate(fetch, refresh, composites, places, self.flights, self.clock)
