@@ -84,7 +84,7 @@ class Accelerate:
             raise Fallback(Reason.METHOD)
         if entry is None and found.marker is not None and not has_room(found.marker, found.place, self._clock.wall()):
             raise Fallback(Reason.VARIANTS)
-        asked.line.expected_s = (entry.cost if entry is not None else 0.0) or self._usual_s(asked.rule.name)
+        asked.line.expected_s = (entry.cost if entry is not None else 0.0) or self.usual_s(asked.rule.name)
         return await self._in_parts(found, asked, verdict, wait)
 
     async def _in_parts(self, found: Found, asked: Asked, verdict: Verdict, wait: Callable[[], None]) -> Response:
@@ -114,7 +114,7 @@ class Accelerate:
             raise error
         return stale
 
-    def _usual_s(self, rule: str) -> float | None:
+    def usual_s(self, rule: str) -> float | None:
         """Return how long a rule's answers take to begin, the middle one of all so far."""
         waits = self._waits.get(rule)
         return waits.quantile(0.5) if waits is not None and waits.n else None

@@ -31,6 +31,7 @@ from proxy.edge import Edge
 from proxy.engine_of import engine_of
 from proxy.errors import ConfigError, Finding, StartError
 from proxy.explain import Explain, Forms
+from proxy.explain_parts import ExplainParts
 from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
@@ -148,7 +149,7 @@ class Proxy:
         self._edge = self._road(rules, places, flights, turns, via)
         self.token = token or config.admin.token or _kept_token()
         purge = Purge(rules, places, self._parts, flights, clock)
-        explain = Explain(rules, scopes, places, forms, clock)
+        explain = Explain(rules, scopes, places, self._explain_parts, forms, clock)
         self._api = self._admin(rules, Acts(purge, self._bypass, explain, self.log.events.info))
         self._pinned = self._pins(rules, places)
         self._opening: asyncio.Task[None] | None = None
@@ -166,6 +167,7 @@ class Proxy:
         composites = Composites(parts, fan, self._rollouts, clock)
         self._refresh = Refresh(fetch, flights, clock, self._roll)
         accelerate = Accelerate(fetch, self._refresh, composites, places, flights, clock)
+        self._explain_parts = ExplainParts(composites, self._rollouts, accelerate.usual_s, clock)
         consequences = Consequences(rules, places, parts, flights, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(

@@ -97,6 +97,15 @@ class Fan:
         """Take one call from the budget of extra ones, if there is one."""
         return self._protection.budget.take()
 
+    def planned(self, rule: str, splitting: Splitting, cut: Cut, keys: Keys, places: Sequence[int]) -> FanOut:
+        """Plan the calls for the parts at these places, as things are now."""
+        costs = self._costs.setdefault(rule, PartCosts())
+        missing = [Missing(len(cut.parts[one].raw), costs.get(keys.parts[one])) for one in places]
+        return fan_out(
+            missing, splitting.residual, self._models.get(rule, CostModel()),
+            spare=int(min(self._protection.spare, 1000)) or 1, extra_calls=self._protection.budget.left,
+        )  # fmt: skip
+
     async def fetched(
         self, asked: Asked, splitting: Splitting, cut: Cut, keys: Keys, missing: Sequence[int]
     ) -> Mapping[bytes, Landed]:
@@ -143,12 +152,8 @@ class Fan:
 
     async def _fan_out(self, fetch: _Fetch, places: Sequence[int]) -> None:
         rule = fetch.asked.rule.name
-        model, costs = self._models.get(rule, CostModel()), self._costs.setdefault(rule, PartCosts())
-        missing = [Missing(len(fetch.cut.parts[one].raw), costs.get(fetch.keys.parts[one])) for one in places]
-        plan: FanOut = fan_out(
-            missing, fetch.splitting.residual, model,
-            spare=int(min(self._protection.spare, 1000)) or 1, extra_calls=self._protection.budget.left,
-        )  # fmt: skip
+        model = self._models.get(rule, CostModel())
+        plan = self.planned(rule, fetch.splitting, fetch.cut, fetch.keys, places)
         began = fetch.call.began = self._clock.timer()
         waiting, took = deque(plan.calls), list[float]()
         async with asyncio.TaskGroup() as group:

@@ -19,6 +19,7 @@ from proxy.core.types import Client, Request
 from proxy.edge import Edge
 from proxy.errors import Refusal
 from proxy.explain import Explain, Forms
+from proxy.explain_parts import ExplainParts
 from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
@@ -91,7 +92,8 @@ class World:
         consequences = Consequences(self.rules, places, self.parts, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()
         self.purge = Purge(self.rules, places, self.parts, self.flights, self.clock)
-        self.explain = Explain(self.rules, scopes, places, forms, self.clock)
+        parts = ExplainParts(composites, self.rollouts, self.accelerate.usual_s, self.clock)
+        self.explain = Explain(self.rules, scopes, places, parts, forms, self.clock)
         self.ended: list[LogLine] = []
         self.shelf = Shelf(self.store, self.shared, self.clock, self.log.failed)
         self.jobs = Jobs(
