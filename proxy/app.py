@@ -15,6 +15,7 @@ from proxy.admin.guard import Guard
 from proxy.admin.jobs import JobDesk
 from proxy.admin.token import load_or_make
 from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
+from proxy.boarding import Boarding
 from proxy.bypass import LOOK_EVERY_S, Bypass
 from proxy.clock import Clock, SystemClock
 from proxy.composite import Composites
@@ -165,9 +166,10 @@ class Proxy:
         fetch = Fetch(self._upstream, places, flights, turns, self._reassembly, timeouts, clock)
         fan = Fan(parts, self._upstream, self._protection, self._tasks, timeouts, clock)
         composites = Composites(parts, fan, self._rollouts, clock)
-        self._refresh = Refresh(fetch, flights, clock, self._roll)
-        accelerate = Accelerate(fetch, self._refresh, composites, places, flights, clock)
-        self._explain_parts = ExplainParts(composites, self._rollouts, accelerate.usual_s, clock)
+        self._refresh = Refresh(fetch, flights, self._protection, clock, self._roll)
+        boarding = Boarding(fetch, places, flights, clock)
+        accelerate = Accelerate(self._refresh, composites, places, boarding, clock)
+        self._explain_parts = ExplainParts(composites, self._rollouts, boarding.usual_s, clock)
         consequences = Consequences(rules, places, parts, flights, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(
@@ -182,7 +184,9 @@ class Proxy:
     def _pins(self, rules: Sequence[Rule], places: Places) -> Pinned:
         urls = {rule.name: rule.pin for rule in self.config.rules}
         try:
-            return Pinned(urls, rules, places, self._refresh, self._clock, new_id=_new_ids(), roll=self._roll)
+            return Pinned(
+                urls, rules, places, self._refresh, self._bypass, self._clock, new_id=_new_ids(), roll=self._roll
+            )
         except ValueError as error:
             raise StartError(str(error)) from error
 
@@ -270,8 +274,7 @@ class Proxy:
         self.log.request(line, event)
 
     def _failed(self, error: BaseException, request_id: str) -> None:
-        told = {"request_id": request_id} if request_id else {}
-        self.log.events.error("error", error=repr(error), where=_innermost(error), **told)
+        self.log.failed(error, request_id)
 
 
 def _secret() -> bytes:
@@ -293,15 +296,6 @@ def _new_ids() -> Callable[[], str]:
     """Return what makes request ids: unique, quick to make, no secret."""
     bits = random.Random(secrets.randbits(256)).getrandbits  # noqa: S311
     return lambda: f"{bits(128):032x}"
-
-
-def _innermost(error: BaseException) -> str:
-    trace = error.__traceback__
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
 def log_of(config: Config, clock: Clock) -> Log:

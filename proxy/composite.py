@@ -152,7 +152,7 @@ class Composites:
         splitting, asked, line = composite.splitting, composite.asked, composite.asked.line
         merge = splitting.merge
         parts = [held[key] for key in composite.keys.parts]
-        frame = united([one.share for one in frames if isinstance(one.share, Frame)], guess=merge.one_each)
+        frame = united([one.share for one in frames if isinstance(one.share, Frame)], guess=True)
         shares = [one.share for one in parts if isinstance(one.share, Share)]
         body = merge.merge(frame, composite.cut.parts, shares, splitting.limits)
         heads = {

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from math import inf
 
 from proxy.clock import Clock
 from proxy.core.fair_queue import Priority
@@ -59,7 +60,8 @@ class Fetch:
         Where another process fetches the same, wait for what it stores.
         """
         if flight.kept and flight.patience_s is not None:
-            look = partial(self._stored_meanwhile, asked)
+            known = found.entry.stored_at if flight.unwatched and found.entry is not None else -inf
+            look = partial(self._stored_meanwhile, asked, known)
             turn = await self._turns.take(flight.place, look, patience_s=flight.patience_s)
             if turn is None:
                 flight.fail(Fallback(Reason.LEADER_TIMEOUT))  # who has joined need not wait either
@@ -75,11 +77,15 @@ class Fetch:
                 return
         await self._fly(found, flight, asked, stale)
 
-    async def _stored_meanwhile(self, asked: Asked) -> Entry | None:
-        """Return what another process has stored for a request meanwhile, if it is fresh and what its client wants."""
+    async def _stored_meanwhile(self, asked: Asked, after: float) -> Entry | None:
+        """Return what another process has stored for a request meanwhile, if it is fresh and what its client wants.
+
+        A refresh wants what was stored `after` (wall clock) the one that it knows.
+        """
         found = await self._places.find(replace(asked, line=replace(asked.line)))
         verdict = judge(found.entry, self._clock.wall(), asked.directives)
-        return found.entry if verdict.outcome is Outcome.HIT else None
+        is_new = found.entry is not None and found.entry.stored_at > after
+        return found.entry if verdict.outcome is Outcome.HIT and is_new else None
 
     async def _fly(self, found: Found, flight: Flight, asked: Asked, stale: Entry | None) -> None:
         rest = completing(asked.request, found.part)

@@ -166,14 +166,15 @@ class Jobs:
     async def _told(self, job: _Job, wish: Wish, line: LogLine) -> Response:
         """Make an answer under way a job, and tell its client where it is."""
         job.is_told = True
-        if job.asked.rule.ours and self._timeouts.first_byte is not None:
-            # the client of this rule says when it has waited enough; nobody says so of a job
-            job.deadline.reschedule(asyncio.get_running_loop().time() + self._timeouts.first_byte)
+        if self._timeouts.first_byte is not None:
+            # a client that waits says itself when it has waited enough, where its request passes; nobody says so of a job.
+            # Before its turn upstream it may wait as long again.
+            job.deadline.reschedule(asyncio.get_running_loop().time() + 2 * self._timeouts.first_byte)
         self._running[job.id] = job
         if self._tending is None or self._tending.done():
             self._tending = self._tasks.start(self._tend())
         if line.call is not None:  # what it costs upstream is told by the job's own line
-            line.call = replace(line.call, ended=self._clock.timer(), sent=0)
+            line.call = replace(line.call, ended=self._clock.timer(), sent=0, queue_s=None)
         await self._shelf.note(job.place, job.progress())
         now, url = self._clock.wall(), self._url(job.id)
         if not wish.respond_async:
@@ -217,7 +218,7 @@ class Jobs:
     async def _keep(self, job: _Job, road: Road) -> None:
         """Put a job's whole answer where its client finds it, or what it failed with."""
         line, rule = job.line, job.asked.rule
-        arrival = Arrival(self._shelf, rule.max_object, self._timeouts.idle if rule.ours else None)
+        arrival = Arrival(self._shelf, rule.max_object, self._timeouts.idle)
         try:
             head = job.taken()
             body = await arrival.read(head)

@@ -60,6 +60,11 @@ class Log:
         known = call_fields(call, request_id, now)  # the call may be made again
         self._add("upstream_call", level, lambda: known)
 
+    def failed(self, error: BaseException, request_id: str) -> None:
+        """Log what went wrong in a place where it costs nobody an answer."""
+        told = {"request_id": request_id} if request_id else {}
+        self.events.error("error", error=repr(error), where=_innermost(error), **told)
+
     def _event(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         known = dict(fields)
         self._add(event, level, lambda: known)
@@ -183,6 +188,15 @@ class _Writer:
             self._batches.put(None)
             self._thread.join(timeout=2.0)
             self._thread = None
+
+
+def _innermost(error: BaseException) -> str:
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
 def nowhere(_: bytes) -> None:

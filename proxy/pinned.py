@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from proxy.bypass import Bypass
 from proxy.clock import Clock
 from proxy.core.freshness import left
 from proxy.core.key import normal_host
@@ -17,8 +18,10 @@ from proxy.places import Asked, Places
 from proxy.purge import request_for
 from proxy.refresh import Refresh
 
-AGAIN_S = 10.0
-"""How soon what could not be fetched is tried again; nothing is fetched more often."""
+AGAIN_S = 1.0
+"""How soon it is looked for again; what could not be stored, twice as late each time, to once an hour."""
+_MOST_AGAIN_S = 3600.0
+_LEAST_WINDOW_S = 2.0
 _CLIENT = Client("127.0.0.1", "127.0.0.1")
 
 
@@ -31,6 +34,7 @@ class Pinned:
         rules: Sequence[Rule],
         places: Places,
         refresh: Refresh,
+        bypass: Bypass,
         clock: Clock,
         *,
         new_id: Callable[[], str],
@@ -39,6 +43,8 @@ class Pinned:
         self._rules = rules
         self._places = places
         self._refresh = refresh
+        self._bypass = bypass
+        self._again_s: dict[bytes, float] = {}
         self._clock = clock
         self._new_id = new_id
         self._roll = roll
@@ -62,18 +68,28 @@ class Pinned:
     async def _keep(self, asked: Asked) -> None:
         while True:
             wait_s = await self.look(asked)
-            await asyncio.sleep(wait_s + self._roll())
+            await asyncio.sleep(wait_s * (0.9 + self._roll() / 10))
 
     async def look(self, asked: Asked) -> float:
         """Have it fetched if it is due; return how soon to look again, in seconds."""
+        if self._bypass.on:
+            return AGAIN_S
         asked = replace(asked, line=replace(asked.line, request_id=self._new_id()))
         try:
             found = await self._places.find(asked)
         except Fallback:
-            return AGAIN_S  # another request for the same makes its key uncertain: it passes
+            return _MOST_AGAIN_S  # it has no certain key: it passes
         entry = found.entry
-        due_s = left(entry, self._clock.wall()) - window_s(entry) if entry is not None else 0.0
-        if due_s > 0:
-            return max(due_s, 1.0)
-        self._refresh.behind(found, asked)
-        return AGAIN_S
+        remains = left(entry, self._clock.wall()) if entry is not None else 0.0
+        if entry is not None and remains > 0:
+            self._again_s.pop(found.place, None)
+            due_s = remains - max(window_s(entry), min(_LEAST_WINDOW_S, entry.ttl / 3))
+            if due_s > 0:
+                return due_s
+        began = self._refresh.behind(found, asked)
+        if remains > 0:
+            return max(remains / 2, AGAIN_S / 10)
+        again_s = self._again_s.get(found.place, AGAIN_S)
+        if began:
+            self._again_s[found.place] = min(again_s * 2, _MOST_AGAIN_S)
+        return again_s

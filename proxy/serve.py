@@ -183,8 +183,10 @@ class Serve:
             return await self._off_the_road(error, request, line, delivery.watch, rule)
         as_sent = None if client.method == request.method else client
         asked = Asked(request, rule, host, directives, line, as_sent)
-        # a HEAD is answered from the store or passes: nothing to come back for
-        wish = wish_of(request.header(b"prefer")) if request.method != "HEAD" else None
+        # a HEAD is answered from the store or passes: nothing to come back for; without the owner's rule, Prefer is the
+        # upstream's affair
+        is_ours_to_heed = request.method != "HEAD" and not rule.ours
+        wish = wish_of(request.header(b"prefer")) if is_ours_to_heed else None
         if wish is None:
             return await self._accelerated(asked, delivery.watch)
         return await self._jobs(wish, asked, self._road, delivery.watch)

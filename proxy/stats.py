@@ -16,6 +16,9 @@ ERROR_SOURCES = ("client", "upstream", "proxy")
 _SUMS = ("upstream_calls", "upstream_s", "seconds_saved", "bytes_in", "bytes_out", "parts", "parts_hit")
 
 
+_TOLD_BY_THEIR_JOB = frozenset({Reason.RESPOND_ASYNC, Reason.WAIT_OVER})
+
+
 @dataclass(slots=True)
 class Operation:
     """What is counted for one rule; seconds and bytes."""
@@ -61,7 +64,7 @@ class Operation:
         """Count one finished request, or job."""
         self.bytes_in += line.bytes_in
         self.bytes_out += line.bytes_out
-        if line.reason == Reason.RESPOND_ASYNC:
+        if line.reason in _TOLD_BY_THEIR_JOB:
             return  # its job's own line tells how it ended, and how long that took
         timings = self.by_outcome.get(line.outcome)
         if timings is None:

@@ -10,7 +10,7 @@ from processes import Processes
 from race import ask
 from world import World, asked, rule
 
-from proxy import accelerate as module
+from proxy import boarding as module
 from proxy.core.rules import default_rule
 from proxy.core.types import Entry, Request, Response
 from proxy.errors import UpstreamReset
@@ -393,5 +393,5 @@ async def test_who_led_and_was_answered_by_another_process_made_the_patience_sho
     two.engine._answers[0].go.set()
     await asyncio.gather(first, second)
     assert two.other.log.requests[0].flight == "follow"
-    assert [len(world.accelerate._waits) for world in (two.one, two.other)] == [1, 0]
+    assert [len(world.boarding._waits) for world in (two.one, two.other)] == [1, 0]
     await two.close()

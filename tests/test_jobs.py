@@ -14,8 +14,10 @@ from proxy.core.log_line import request_fields
 from proxy.core.rules import default_rule
 from proxy.core.types import Response
 from proxy.errors import UpstreamCut, UpstreamRefused
+from proxy.stats import Stats
 from proxy.upstream.call import Timeouts
 
+EVERY = rule("every", "/**", ttl=None)
 NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -130,7 +132,7 @@ async def test_what_must_not_be_asked_for_is_refused_and_no_job() -> None:
 
 async def test_the_answer_of_who_fell_off_the_road_is_a_jobs_too() -> None:
     """An answer that nobody may store is its asker's own; its job is too."""
-    here = World(FakeEngine(held := Held(answer(b"own", NO_STORE, (b"set-cookie", b"a=1")))), (default_rule(),))
+    here = World(FakeEngine(held := Held(answer(b"own", NO_STORE, (b"set-cookie", b"a=1")))), (EVERY,))
     url = url_of(await here.ask(asked("/own", ASYNC)))
     held.go.set()
     await ended(here)
@@ -150,22 +152,11 @@ async def test_many_jobs_for_one_key_cost_one_call() -> None:
 
 @pytest.mark.parametrize("wish", [ASYNC, NOW])
 async def test_who_leaves_when_told_takes_nothing_along(wish: tuple[bytes, bytes]) -> None:
-    here = World(FakeEngine(held := Held(answer(b"own", NO_STORE))), (default_rule(),))
+    here = World(FakeEngine(held := Held(answer(b"own", NO_STORE))), (EVERY,))
     await here.ask(asked("/own", wish), FakeDelivery(gone_at_send=True))
     held.go.set()
     await ended(here)
     assert (held.cancelled, here.ended[0].status, here.ended[0].bytes_out) == (False, 200, 3)
-
-
-async def test_who_leaves_while_waiting_ends_what_is_nobody_elses() -> None:
-    here = World(FakeEngine(held := Held(answer(b"own", NO_STORE))), (default_rule(),))
-    delivery = FakeDelivery()
-    task = here.start(asked("/own", LONG), delivery)
-    await until(lambda: held.asked.is_set() and delivery.watched)
-    delivery.leave()
-    await task
-    await until(lambda: held.cancelled)
-    assert (here.outcomes, here.ended) == (["error:client_gone"], [])
 
 
 async def test_progress_is_told_from_what_is_known() -> None:
@@ -233,25 +224,6 @@ async def test_a_fault_of_ours_ends_a_job_with_500_and_is_told(monkeypatch: Any)
     assert [type(error) for error, _ in here.log.failures] == [RuntimeError]
 
 
-async def test_a_job_for_which_nobody_waits_has_the_upstreams_time_limit() -> None:
-    """Under a rule of the owner's a client that waits has none: it says itself when it has waited enough."""
-    here = World(FakeEngine(Held(answer())), (rule(ours=True),), timeouts=Timeouts(first_byte=0.01))
-    url = url_of(await here.ask(asked("/kept/a", ASYNC)))
-    await ended(here)
-    assert (await read(here, url)).status == 504
-    assert here.ended[0].error == "upstream_timeout"
-
-
-async def test_a_job_whose_answer_stops_on_its_way_has_that_limit_too() -> None:
-    here = World(
-        FakeEngine(held := Held(answer(Body(b"x", ends=False)))), (rule(ours=True),), timeouts=Timeouts(idle=0.01)
-    )
-    url = url_of(await here.ask(asked("/kept/a", ASYNC)))
-    held.go.set()
-    await ended(here)
-    assert ((await read(here, url)).status, here.ended[0].error) == (504, "upstream_timeout")
-
-
 @pytest.mark.parametrize("said", [answer(b"x" * 8), answer(Body(b"x" * 8).fail(UpstreamCut("8 bytes of 9")))])
 async def test_the_room_that_a_job_took_is_the_next_ones(said: Response, monkeypatch: Any) -> None:
     monkeypatch.setattr(shelf, "MOST_BYTES", 10)
@@ -271,3 +243,30 @@ async def test_a_shutdown_ends_a_job_and_its_line_says_so() -> None:
     async with asyncio.timeout(5):
         await here.tasks.close()
     assert [(one.outcome, one.error, one.error_source) for one in here.ended] == [("error", "shutdown", "proxy")]
+
+
+async def test_without_the_owners_rule_prefer_was_ours_to_answer() -> None:
+    """The upstream may know Prefer itself (RFC 7240), and a client that only wished gets its answer as ever."""
+    here = World(FakeEngine(answer(b"its own", status=202)), rules=(default_rule(),))
+    got = await here.ask(asked("/plain", ASYNC))
+    assert (got.status, got.body, got.header(b"location")) == (202, b"its own", None)
+
+
+async def test_a_request_whose_wait_was_over_was_counted_twice() -> None:
+    held = Held(answer())
+    here, stats = World(FakeEngine(held)), Stats(0.0)
+    await here.ask(asked("/kept/a", (b"prefer", b"wait=0")))
+    held.go.set()
+    await until(lambda: here.ended)
+    for line in (*here.log.requests, *here.ended):
+        stats.count(line)
+    assert stats.operations["kept"].n == 1
+
+
+async def test_a_job_whose_request_passed_had_no_time_limit() -> None:
+    """Where a request passes, its client says when it has waited enough; nobody says so of a job."""
+    here = World(FakeEngine(Held(answer())), (rule(),), timeouts=Timeouts(first_byte=0.01))
+    url = url_of(await here.ask(asked("/kept/a", ASYNC, (b"range", b"bytes=0-1"), (b"if-range", b'"a"'))))
+    await ended(here)
+    assert (await read(here, url)).status == 504
+    assert here.ended[0].error == "upstream_timeout"

@@ -6,6 +6,7 @@ import pytest
 from fakes import FakeClock, FakeEngine, answer
 from world import World, asked, rule
 
+from proxy.core.freshness import Act, judge
 from proxy.core.rules import default_rule
 from proxy.errors import UpstreamReset
 from proxy.pinned import AGAIN_S, Pinned
@@ -22,7 +23,7 @@ def world(*answers):
 
 def pinned(here, *urls, name="kept"):
     return Pinned(
-        {name: urls or (URL,)}, here.rules, here.places, here.refresh, here.clock, new_id=lambda: "1" * 32, roll=lambda: 0.0
+        {name: urls or (URL,)}, here.rules, here.places, here.refresh, here.bypass, here.clock, new_id=lambda: "1" * 32, roll=lambda: 0.0
     )  # fmt: skip
 
 
@@ -55,14 +56,54 @@ async def test_it_is_fetched_again_on_time_though_nobody_reads_it():
     assert here.outcomes == ["hit"]
 
 
+async def looked_after(here, pins, seconds):
+    """Look as long as that; return how often the upstream was asked."""
+    before, until = len(here.engine.requests), here.clock.timer() + seconds
+    while here.clock.timer() < until:
+        wait_s = await pins.look(pins._asked[0])
+        await here.landed()
+        here.clock.advance(wait_s)
+    return len(here.engine.requests) - before
+
+
 async def test_what_fails_is_tried_again_and_not_at_once():
     here = world(UpstreamReset("gone"), answer(b"one"))
     pins = pinned(here)
     assert await pins.look(pins._asked[0]) == AGAIN_S
     await here.landed()
-    assert await pins.look(pins._asked[0]) == AGAIN_S
+    here.clock.advance(AGAIN_S)
+    assert await pins.look(pins._asked[0]) == 2 * AGAIN_S
     await here.landed()
     assert (await here.ask()).body == b"one"
+
+
+async def test_what_cannot_be_stored_was_fetched_for_ever():
+    here = world(answer(b"one", (b"set-cookie", b"a=b")))
+    assert await looked_after(here, pinned(here), 3600) <= 12
+
+
+async def test_pins_were_asked_for_while_the_bypass_was_on():
+    here = world(answer(b"one"))
+    here.bypass.turn(on=True)
+    assert await looked_after(here, pinned(here), 600) == 0
+
+
+@pytest.mark.parametrize(("ttl", "cost"), [(10.0, 0.5), (60.0, 0.1), (3.0, 0.1)])
+async def test_short_lived_and_cheap_pins_were_absent_now_and_then(ttl, cost):
+    clock = FakeClock()
+    here = World(
+        FakeEngine(answer(b"one"), clock=clock, takes=cost), rules=(rule(ttl=ttl), default_rule()), clock=clock
+    )
+    pins = pinned(here)
+    absent, due = 0, 0.0
+    for _ in range(2000):
+        if clock.timer() >= due:
+            due = clock.timer() + await pins.look(pins._asked[0])
+            await here.landed()
+        clock.advance(0.1)
+        found = await here.places.find(pins._asked[0])
+        absent += found.entry is None or judge(found.entry, clock.wall(), {}).act is not Act.DELIVER
+    assert absent == 0
 
 
 WRONG = {

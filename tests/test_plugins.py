@@ -223,12 +223,12 @@ def test_a_file_is_a_word_if_it_defines_its_class(tmp_path: Path, monkeypatch: p
         "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass SortIt:\n    names: tuple[str, ...] = ()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(plugins.PACKAGES, "split", "fake_kind")
-    assert catalogue("split") == ("query_list", "sort_it")
+    monkeypatch.setitem(plugins.PACKAGES, "format", "fake_kind")
+    assert catalogue("format") == ("query_list", "sort_it")
     assert "fake_kind.query_list" not in sys.modules
-    assert repr(load("split", {"sort_it": ["a"]}).made) == "SortIt(names=('a',))"
+    assert repr(load("format", {"sort_it": ["a"]}).made) == "SortIt(names=('a',))"
     with pytest.raises(ConfigError, match=r"a class that can be imported .No module named 'no_such_parser'"):
-        load("split", "query_list")
+        load("format", "query_list")
 
 
 @pytest.mark.parametrize("kind", ["normalize", "split", "merge", "format", "store", "upstream"])

@@ -5,9 +5,11 @@ import random
 
 import pytest
 from fakes import FakeClock, FakeEngine, Held, answer, limited, until
+from processes import Processes
 from world import World, asked, rule
 
 from proxy.core.rules import default_rule
+from proxy.refresh import AGAIN_S
 
 TTL_S, COST_S = 60.0, 2.0
 
@@ -85,7 +87,7 @@ async def test_where_no_rule_is_the_owners_nothing_is_asked_but_what_clients_ask
 
 
 async def test_a_refresh_takes_only_what_clients_leave():
-    """With one slot that a client holds, the stale answer goes out and its refresh waits its turn."""
+    """With one slot that a client holds, the stale answer goes out; its refresh begins with a later one."""
     clock, held = FakeClock(), Held(answer(b"slow"))
     here = World(
         FakeEngine(answer(b"one"), held, answer(b"two"), clock=clock),
@@ -96,11 +98,97 @@ async def test_a_refresh_takes_only_what_clients_leave():
     slow = here.start(asked("/kept/slow"))
     await held.asked.wait()
     assert (await here.ask()).body == b"one"
-    await until(lambda: here.protection.status().by_priority["refresh"] == 1)
+    assert len(here.flights) == 1, "nobody has to wait for a refresh that waits"
     held.go.set()
     await slow
+    await here.ask()
     await here.landed()
     assert (await here.ask()).body == b"two"
+
+
+async def test_with_a_shared_store_nothing_was_ever_refreshed_ahead():
+    """What was stored before is no answer that another process has stored meanwhile."""
+    engine = FakeEngine(answer(b"one"), answer(b"two"))
+    two = Processes(engine, rules=(rule(ttl=TTL_S),))
+    engine._clock, engine._takes = two.clock, COST_S
+    await two.one.ask()
+    two.clock.advance(TTL_S - COST_S)
+    assert (await two.one.ask()).body == b"one"
+    await two.one.landed()
+    assert (await two.one.ask()).body == b"two"
+    assert two.one.outcomes == ["miss", "hit", "hit"]
+    await two.close()
+
+
+async def test_a_refresh_went_up_with_what_one_client_wanted_of_one_answer():
+    """Its Prefer would have the upstream answer 202, its Cache-Control nothing at all; and all others would get that."""
+    here = world(answer(b"one"), answer(b"two"))
+    await here.ask()
+    here.clock.advance(TTL_S + 1)
+    fields = ((b"prefer", b"return=minimal"), (b"cache-control", b"max-stale"), (b"priority", b"u=0"), (b"x-a", b"1"))
+    await here.ask(asked("/kept/a", *fields))
+    await here.landed()
+    sent = {name for name, _ in here.engine.requests[-1].headers}
+    assert not {b"prefer", b"cache-control", b"priority"} & sent
+    assert b"x-a" in sent
+
+
+async def test_each_stale_hit_began_a_refresh_that_another_process_was_at():
+    here = world(answer(b"one"))
+    await here.ask()
+    here.clock.advance(TTL_S + 1)
+    begun = []
+    here.flights.start = lambda *_: begun.append(1)
+    for _ in range(100):
+        await here.ask()
+    assert len(begun) == 1
+    here.clock.advance(AGAIN_S)
+    await here.ask()
+    assert len(begun) == 2
+
+
+async def test_who_has_no_rule_of_the_owners_was_held_up_by_a_refresh():
+    """It waited for a slot, and no longer than the owner's timeout, for an answer that it would have waited for."""
+    fresh = (b"cache-control", b"max-age=10, stale-while-revalidate=10")
+    held = Held(answer(b"refreshed", fresh))
+    here = world(answer(b"one", fresh), held, answer(b"own", fresh), rules=(default_rule(),))
+    await here.ask()
+    here.clock.advance(9)
+    await here.ask()
+    await held.asked.wait()
+    here.clock.advance(30)
+    assert (await here.ask()).body == b"own"
+    held.go.set()
+
+
+async def test_a_second_warming_request_made_the_first_one_a_clients():
+    clock, held = FakeClock(), Held(answer(b"slow"))
+    here = World(FakeEngine(held, answer(b"warm"), clock=clock), clock=clock, protection=limited(1, clock))
+    slow = here.start(asked("/kept/slow"))
+    await held.asked.wait()
+    warming = [here.start(asked("/kept/w", (b"priority", b"u=7"))) for _ in range(2)]
+    await until(lambda: here.protection.status().waiting)
+    await asyncio.sleep(0)
+    assert here.protection.status().by_priority["client"] == 0
+    held.go.set()
+    await asyncio.gather(slow, *warming)
+
+
+async def test_what_all_clients_had_left_went_up_before_those_who_waited():
+    clock, held = FakeClock(), Held(answer(b"slow"))
+    here = World(FakeEngine(held, answer(b"b"), answer(b"a"), clock=clock), clock=clock, protection=limited(1, clock))
+    slow = here.start(asked("/kept/slow"))
+    await held.asked.wait()
+    leaves = here.start(asked("/kept/left"))
+    await until(lambda: here.protection.status().waiting)
+    leaves.cancel()
+    await asyncio.gather(leaves, return_exceptions=True)
+    stays = here.start(asked("/kept/stays"))
+    await until(lambda: here.protection.status().waiting == 2)
+    held.go.set()
+    await asyncio.gather(slow, stays)
+    assert [one.target for one in here.engine.requests[:2]] == [b"/kept/slow", b"/kept/stays"]
+    await here.landed()
 
 
 async def test_a_client_who_comes_to_wait_for_a_refresh_does_not_wait_behind_clients():

@@ -9,6 +9,7 @@ from typing import Any
 from fakes import VIA, FakeClock, FakeDelivery, FakeEngine, LineKeeper, unlimited, until
 
 from proxy.accelerate import Accelerate
+from proxy.boarding import Boarding
 from proxy.bypass import Bypass
 from proxy.composite import Composites
 from proxy.consequences import Consequences
@@ -87,12 +88,13 @@ class World:
         fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
         self.composites = composites = Composites(self.parts, fan, self.rollouts, self.clock)
         self.places = places
-        self.refresh = refresh = Refresh(fetch, self.flights, self.clock, self.roll)
-        self.accelerate = Accelerate(fetch, refresh, composites, places, self.flights, self.clock)
+        self.refresh = refresh = Refresh(fetch, self.flights, self.protection, self.clock, self.roll)
+        self.boarding = Boarding(fetch, places, self.flights, self.clock)
+        self.accelerate = Accelerate(refresh, composites, places, self.boarding, self.clock)
         consequences = Consequences(self.rules, places, self.parts, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()
         self.purge = Purge(self.rules, places, self.parts, self.flights, self.clock)
-        parts = ExplainParts(composites, self.rollouts, self.accelerate.usual_s, self.clock)
+        parts = ExplainParts(composites, self.rollouts, self.boarding.usual_s, self.clock)
         self.explain = Explain(self.rules, scopes, places, parts, forms, self.clock)
         self.ended: list[LogLine] = []
         self.shelf = Shelf(self.store, self.shared, self.clock, self.log.failed)

@@ -30,6 +30,10 @@ class Waiting(Protocol):
         """Go on waiting as that client, no longer behind all clients."""
         ...
 
+    def step_back(self) -> None:
+        """Go on waiting behind all clients."""
+        ...
+
 
 @dataclass(slots=True)
 class Call:

@@ -46,11 +46,22 @@ def has_validator(headers: Headers) -> bool:
     return any(name in {b"etag", b"last-modified"} for name, _ in headers)
 
 
+_OF_ONE_CLIENT = frozenset({b"cache-control", b"pragma", b"prefer", b"priority", b"range", b"if-range"})
+"""How one client wants to be answered; where nobody waits, it would decide what all others get."""
+
+
 def unconditional(request: Request) -> Request:
     """Return the request for the whole, whatever its client has already."""
     if request.method not in VALIDATED or CONDITIONS.isdisjoint(request.fields):
         return request
     return replace(request, headers=tuple([field for field in request.headers if field[0] not in CONDITIONS]))
+
+
+def for_nobody(request: Request) -> Request:
+    """Return the request for the whole, without what its client wants of this one answer."""
+    whole = unconditional(request)
+    kept = tuple([field for field in whole.headers if field[0] not in _OF_ONE_CLIENT])
+    return whole if len(kept) == len(whole.headers) else replace(whole, headers=kept)
 
 
 def validating(request: Request, entry: Entry) -> Request:

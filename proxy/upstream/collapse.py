@@ -227,6 +227,9 @@ class Flight:
 
     def _left(self, reader: "Reader") -> None:
         self._readers.discard(reader)
+        if not self._readers and not self.unwatched and self.call.waiting is not None:
+            self.priority = Priority.REFRESH  # nothing was paid for yet, and nobody waits for it
+            self.call.waiting.step_back()
         self._taken.set()
         self._leave_if_unwanted()
 

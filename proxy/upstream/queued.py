@@ -37,6 +37,12 @@ class Queued:
         """Return how many have their turn before; None once it waits no longer."""
         return self._queue.ahead(self._ticket) if self._ticket in self._queue else None
 
+    def step_back(self) -> None:
+        """Go on waiting behind all clients."""
+        if self._ticket.priority is Priority.CLIENT and self._queue.leave(self._ticket):
+            self._ticket.priority = Priority.REFRESH
+            self._queue.offer(self._ticket)
+
     def hurry(self, client: Client) -> None:
         """Go on waiting as that client, no longer behind all clients."""
         if self._ticket.priority is not Priority.CLIENT and self._queue.leave(self._ticket):

@@ -14,6 +14,7 @@ CONFIG = {
     "rules": [
         {"name": "kept", "match": {"path": "/kept/**"}, "ttl": "1h", "private_by": ["X-Key", "Authorization"]},
         {"name": "posted", "match": {"method": "POST", "path": "/posted"}, "safe": True, "ttl": "1h"},
+        {"name": "own", "match": {"path": "/own/**"}},
     ],
 }
 ASYNC = b"Prefer: respond-async"
@@ -143,17 +144,6 @@ async def test_a_client_that_left_after_its_202_took_nothing_along(proxy, upstre
     answer = await result_of(proxy, url)
     assert (answer.status, answer.body) == (200, b"own"), "what nobody may store is a job's answer too"
     assert status_of(answer)[1]["detail"] == "no_store"
-
-
-async def test_a_client_that_left_before_it_knew_of_a_job_ends_what_is_nobody_elses(proxy, upstream):
-    upstream.routes[b"/own/unknown"] = slow(5)
-    async with await Client.to(proxy.port) as client:
-        await client.send(asked(b"GET", b"/own/unknown", b"Prefer: wait=60"))
-        async with asyncio.timeout(5):
-            while not sent(upstream, b"/own/unknown"):
-                await asyncio.sleep(0.01)
-    (call,) = await proxy.lines(event="upstream_call", path="/own/unknown", within=3)
-    assert call["error"]
 
 
 async def test_a_post_that_only_reads(proxy, upstream):

@@ -1,4 +1,4 @@
-"""A request for many things: its parts have keys of their own, and the answer is the very bytes of the service's."""
+"""A service that is asked for many things at once, and a rule that splits such requests."""
 
 import json
 from typing import Any
@@ -63,21 +63,3 @@ async def whole(shop: Shop, ids: str) -> bytes:
     body = Shop(**shop.faults)(listed(ids)).body
     assert isinstance(body, bytes)
     return body
-
-
-async def test_only_the_missing_parts_are_asked_for() -> None:
-    here, shop = world()
-    first = await here.ask(listed("1,2,3"))
-    second = await here.ask(listed("2,4,3,5"))
-    third = await here.ask(listed("5,1"))
-    assert shop.bodies == ["1,2,3", "4,5"]
-    assert [first.body, second.body, third.body] == [await whole(shop, ids) for ids in ("1,2,3", "2,4,3,5", "5,1")]
-    assert [one.header(b"cache-status") for one in (first, second, third)] == [
-        b'Frontrunner; fwd=uri-miss; stored; detail="parts=3;hit=0"',
-        b'Frontrunner; fwd=partial; stored; detail="parts=4;hit=2"',
-        b'Frontrunner; hit; ttl=%d; detail="parts=2;hit=2"' % here.log.requests[2].ttl_s,
-    ]
-    assert here.outcomes == ["miss", "partial", "hit"]
-    assert [(line.parts, line.parts_hit, line.upstream_calls, line.arm) for line in here.log.requests] == [
-        (3, 0, 1, "candidate"), (4, 2, 1, "candidate"), (2, 2, 0, "candidate"),
-    ]  # fmt: skip
