@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from catalogue import Catalogue
 from fakes import FakeClock, FakeEngine, Held, answer
-from test_parts import Catalogue
 from world import World, asked, rule
 
 from proxy.core.fan_out import Bounds

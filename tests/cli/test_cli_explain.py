@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from catalogue import Catalogue
 from fakes import FakeEngine, answer
-from test_parts import Catalogue
 from typer.testing import CliRunner
 from world import World, asked, rule
 

@@ -3,9 +3,9 @@
 import asyncio
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from catalogue import GROUPS, Catalogue
 from fakes import Body, FakeClock, FakeEngine, Held, answer, limited, until
 from world import World, asked, rule
 
@@ -14,29 +14,11 @@ from proxy.core.merge.keyed import Keyed
 from proxy.core.rules import Rule
 from proxy.core.split.query_list import QueryList
 from proxy.core.splitting import Splitting, Stage
-from proxy.core.types import Request, Response
+from proxy.core.types import Request
 from proxy.errors import UpstreamError
 from proxy.purge import Wanted
 
-GROUPS = (b"cache-groups", b'"g"')
 ANNA, BEN = (b"authorization", b"Basic anna"), (b"authorization", b"Basic ben")
-
-
-class Catalogue:
-    """A service that answers `ids=1,2,3`, each with its `version`; `asked` are the lists that it was asked for."""
-
-    version = "old"
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def __call__(self, request: Request) -> Response:
-        if request.method != "GET":
-            return answer(b"changed")
-        ids = parse_qs(urlsplit(request.target.decode()).query)["ids"][0]
-        self.asked.append(ids)
-        items = [{"id": one, "is": self.version} for one in ids.split(",")]
-        return answer(json.dumps(items).encode(), (b"content-type", b"application/json"), GROUPS)
 
 
 def split(name: str = "kept", **more: Any) -> Rule:
