@@ -240,6 +240,18 @@ async def test_no_secret_part_is_told_but_how_many_there_are(
     assert told["split"]["each"][0]["label"] == "…"
 
 
+async def test_nor_a_short_one_that_stands_elsewhere() -> None:
+    """What is shown of the path, of other parameters, or of a length says nothing of a list that is hidden."""
+    here = world(split(name="token"))
+    told = await here.explain(asked("/kept/1?token=1,2&page=2"))
+    assert [one["label"] for one in told["split"]["each"]] == ["…", "…"]
+    body = in_a_body(q="x" * 2**16, who=["VALUE", "5"])
+    here = world(by_array("$.who"), safe=True, methods=frozenset({"POST"}), max_key_body=2**20)
+    told = await here.explain(body(b"6"))
+    assert "65" in told["key"]["form"]["body"]
+    assert [one["label"] for one in told["split"]["each"]] == ["…", "…"]
+
+
 async def test_parts_of_a_body_are_told_by_what_names_them() -> None:
     more: dict[str, Any] = {"safe": True, "methods": frozenset({"POST"}), "normalizers": (Json(),)}
     here = world(by_array("$.who", "$.id"), **more)

@@ -134,7 +134,8 @@ def shown_of(form: Form) -> dict[str, str]:
 
 def labels_shown(labels: Sequence[str | None], asked: Form, frame: Form) -> list[str]:
     """Return what names parts, as far as a reader sees it in the form of their request; else it is hidden."""
-    seen = [part.shown for name, part in asked.items() if frame.get(name) != part and not part.whole]
+    told = {name: part.shown for name, part in asked.items() if frame.get(name) != part and not part.whole}
+    seen = [shown for name, shown in told.items() if name != "body"]  # of which only the length is told
     return [label if label and any(label in shown for shown in seen) else HIDDEN for label in labels]
 
 
