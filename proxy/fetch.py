@@ -158,7 +158,7 @@ class Fetch:
             if last:
                 flight.add(last)
             flight.end()
-            if body is not None and asked.rule.splitting is not None and not flight.disowned:
+            if body is not None and asked.rule.splitting is not None:
                 cost = flight.call.duration_s(self._clock.timer())
                 await self._reassembly(asked, response, body, storing, cost, flight.call.asked_at)
         finally:

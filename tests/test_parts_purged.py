@@ -190,6 +190,18 @@ async def test_nor_one_that_another_process_purged() -> None:
     assert await told(here, of("1,2")) == ["new new"]
 
 
+async def test_nor_what_is_cut_out_of_a_whole_answer_whose_key_was_purged() -> None:
+    held = Held(Catalogue()(of("1,2")))
+    here, service = world(held)
+    first = here.start(of("1,2", (b"cache-control", b"no-cache")))
+    await held.asked.wait()
+    await changed(here, service, Wanted("key", (await here.explain(of("1,2")))["key"]["hash"]))
+    held.go.set()
+    await first
+    await here.landed()
+    assert await told(here, of("1,2")) == ["new new"]
+
+
 async def test_what_waits_for_its_turn_upstream_may_be_joined_after_a_purge() -> None:
     """It is yet to be asked for: what it brings is from after the purge, and later purges still count."""
     held = Held(Catalogue()(of("9")))
