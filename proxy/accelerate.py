@@ -80,6 +80,7 @@ class Accelerate:
                 composite = await self._composites.of(asked, line.expected_s)
             if composite is not None:
                 return await self._composites.answer(composite, wait)
+            line.arm = line.arm and "control"
         except Fallback as fallback:
             _whole_after_all(line, verdict, fallback.reason)
         except UpstreamError as error:

@@ -13,6 +13,7 @@ from proxy.admin.acts import Acts
 from proxy.admin.api import Api
 from proxy.admin.guard import Guard
 from proxy.admin.jobs import JobDesk
+from proxy.admin.rollout import RolloutDesk
 from proxy.admin.token import load_or_make
 from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
 from proxy.boarding import Boarding
@@ -128,7 +129,7 @@ class Proxy:
         self._store, self._stores = stores.store, stores
         rules, scopes = rules_of(config, _secret())
         forms, flights = Forms(), Flights(self._tasks)
-        self._rollouts = Rollouts(rules)
+        self._rollouts = Rollouts(rules, clock)
         places = Places(self._store, scopes, clock, self._failed, forms.note)
         self._bypass = Bypass(state_folder(os.environ) / f"bypass-{scope_of(config, address.identity)}")
         worker = this_worker()
@@ -136,7 +137,7 @@ class Proxy:
         name = f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
         turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
         self._spread = Spread(
-            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
+            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass, rollouts=self._rollouts,
             stats=self._stats, clock=clock, run=run, name=name, failed=self._failed, hear=(turns.hear, self._hear, *stores.hear), far=stores.far,
         )  # fmt: skip
         via = f"1.1 frontrunner-{run}".encode()
@@ -147,8 +148,8 @@ class Proxy:
         )  # fmt: skip
         engine = engine_of(config, address, inner, clock)
         self._upstream = Upstream(engine, self._protection, clock, self.log, via, host=host)
-        self._edge = self._road(rules, places, flights, turns, via)
         self.token = token or config.admin.token or _kept_token()
+        self._edge = self._road(rules, places, flights, turns, via)
         purge = Purge(rules, places, self._parts, flights, clock)
         explain = Explain(rules, scopes, places, self._explain_parts, forms, clock)
         self._api = self._admin(rules, Acts(purge, self._bypass, explain, self.log.events.info))
@@ -176,8 +177,8 @@ class Proxy:
             shelf, self._tasks, clock, config.admin.prefix, timeouts=timeouts, tell=self._tell, failed=self._failed
         )  # fmt: skip
         serve = Serve(
-            rules, accelerate, consequences, self._upstream, self._bypass, self._jobs, clock, via=via, new_id=_new_ids(),
-            tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
+            rules, accelerate, consequences, self._upstream, self._bypass, self._jobs, clock, via=via,
+            token=self.token.encode(), new_id=_new_ids(), tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
         )  # fmt: skip
         return Edge(serve, clock, tuple(config.trusted_proxies))
 
@@ -193,20 +194,11 @@ class Proxy:
     def _admin(self, rules: Sequence[Rule], acts: Acts) -> Api:
         admin, names = self.config.admin, tuple(rule.name for rule in rules)
         guard = Guard(self.token, admin.prefix, root=admin.root_paths)
-        stats = self._spread.everybodys
-        jobs = JobDesk(self._jobs)
+        rollout = RolloutDesk(self._rollouts, self._reassembly.status, acts, self.log.events.info)
         return Api(
-            stats,
-            self._store,
-            self._protection.status,
-            acts,
-            jobs,
-            self._clock,
-            guard,
-            names,
-            admin.prefix,
-            root=admin.root_paths,
-        )
+            self._spread.everybodys, self._store, self._protection.status, acts, rollout, JobDesk(self._jobs), self._clock,
+            guard, names, admin.prefix, root=admin.root_paths,
+        )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""

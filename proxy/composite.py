@@ -75,6 +75,8 @@ class Composites:
         if splitting is None:
             return "its rule does not split"
         if not self._is_served(asked):
+            if asked.line.arm == "control":
+                return "its arm is control"
             return f"its split is {self._rollouts.stage(asked.rule.name)}"
         if splitting.slower_than is not None and (expected_s or 0.0) < splitting.slower_than:
             return f"its rule takes {expected_s or 0.0:.3g} s, less than {splitting.slower_than:g} s"

@@ -38,7 +38,6 @@ __all__ = [
 # The grammar's keys whose features this release does not have, with the values that it can do without them (None:
 # leave it out). To build a feature is to delete its row.
 NOT_BUILT: Final[Mapping[str, object]] = {
-    "rules[].aliases": None,
     "log.schema": "flat",
     "mode": "on",
     "admin.listen": None,
@@ -124,6 +123,7 @@ def _config(tree: Tree) -> Config:
         *_not_built(tree, value),
         *_same_names(tree, value),
         *_offered(tree, value),
+        *_aliased(tree, value),
         *_alone(tree, value),
     ]
     try:
@@ -182,6 +182,23 @@ def _offered(tree: Tree, value: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(
                 tree.where(here), here, "offer", "offer beside safe: true, your word that its POST only reads"
             )
+
+
+def _aliased(tree: Tree, value: dict[str, Any]) -> Iterator[Finding]:
+    """Yield a finding where an alias does not say which path it stands for."""
+    for path, rule in _sections(value, "rules[]"):
+        aliases, match = rule.get("aliases"), rule.get("match")
+        own = match.get("path") if isinstance(match, dict) else None
+        if not isinstance(aliases, dict) or not aliases:
+            continue
+        if isinstance(own, str) and "*" in own:
+            here = f"{path}.match.path"
+            yield Finding(tree.where(here), here, tree.found(here), "a path without *, for the rule has aliases of it")
+        for alias in aliases:
+            here = f"{path}.aliases.{alias}"
+            if "*" in alias or alias == own:
+                allowed = "another path than the rule's own, without *"
+                yield Finding(tree.where(here, "key"), here, alias, allowed)
 
 
 def _findings(tree: Tree, error: Any) -> Iterator[Finding]:

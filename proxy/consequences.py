@@ -10,6 +10,7 @@ from functools import partial
 from math import inf, nextafter
 
 from proxy.clock import Clock
+from proxy.core.arms import matched
 from proxy.core.invalidation import changed_targets, is_its_own_location
 from proxy.core.key import normal_host
 from proxy.core.log_line import LogLine
@@ -81,7 +82,7 @@ class Consequences:
         for target in targets:
             changed = replace(request, method="GET", target=target, body=b"")
             host = normal_host(changed)
-            rule = first_match(self._rules, changed, host)
+            changed, rule, _ = matched(self._rules, changed, host)
             if rule is not None:
                 await self._forget_one(Asked(changed, rule, host, {}, replace(line)))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.clock import Clock
+from proxy.core.arms import matched
 from proxy.core.explain import Difference, Form, differences, form_of, shown_of, walk
 from proxy.core.freshness import Act, Verdict, age_of, bridges, judge, left
 from proxy.core.key import Scope, key_of, normal_host
@@ -13,7 +14,7 @@ from proxy.core.log_line import LogLine
 from proxy.core.partial import completing, cut_part
 from proxy.core.plan import directives_of, reason_to_pass, translated
 from proxy.core.reasons import Reason
-from proxy.core.rules import Rule, first_match
+from proxy.core.rules import Rule
 from proxy.core.types import Entry, Outcome, Query, Request, Response
 from proxy.core.validation import VALIDATED, asks_conditionally
 from proxy.core.variants import has_room, variants
@@ -94,12 +95,12 @@ class Explain:
             told = await asyncio.to_thread(explained, *wanted)  # others are served meanwhile
         else:
             told = explained(*wanted)
-        rule = first_match(self._rules, request, normal_host(request))
+        request, rule, arm = matched(self._rules, request, normal_host(request))
         if rule is None or "key" not in told:
             return told
         sent = as_sent_upstream(request, rule)
         directives = directives_of(sent, rule.ignore_client)
-        asked = Asked(sent, rule, normal_host(sent), directives, LogLine("", sent.method, "", 0.0))
+        asked = Asked(sent, rule, normal_host(sent), directives, LogLine("", sent.method, "", 0.0, arm=arm))
         try:
             found = await self._places.find(asked)
         except Fallback as fallback:  # whether another query is equal to this one takes too long to tell
@@ -196,7 +197,7 @@ def as_sent_upstream(request: Request, rule: Rule) -> Request:
 def explained(rules: Sequence[Rule], scopes: Mapping[str, Scope], request: Request, now: float) -> dict[str, Any]:
     """Return what can be said of a request without a store: its rule, why it passes through, its key step by step."""
     host = normal_host(request)
-    rule = first_match(rules, request, host)
+    request, rule, _ = matched(rules, request, host)
     if rule is None:
         return {"rule": None, "passthrough": Reason.NO_RULE}
     told: dict[str, Any] = {"rule": rule.name}

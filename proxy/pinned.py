@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from proxy.bypass import Bypass
 from proxy.clock import Clock
+from proxy.core.arms import matched
 from proxy.core.freshness import left
 from proxy.core.key import normal_host
 from proxy.core.log_line import LogLine
 from proxy.core.plan import reason_to_pass
 from proxy.core.refresh_ahead import window_s
-from proxy.core.rules import Rule, first_match
+from proxy.core.rules import Rule
 from proxy.core.types import Client
 from proxy.errors import Fallback
 from proxy.places import Asked, Places
@@ -54,7 +55,7 @@ class Pinned:
         """Return what is asked for a URL; raises ValueError where that is not for its rule, or is never stored."""
         request = replace(request_for("GET", url, {}), client=_CLIENT)
         host = normal_host(request)
-        rule = first_match(self._rules, request, host)
+        request, rule, _ = matched(self._rules, request, host)
         if rule is None or rule.name != name:
             raise ValueError(f"rule {name} pins {url}, which is for {rule.name if rule else 'no rule'}")
         if reason := reason_to_pass(request, rule, {}):

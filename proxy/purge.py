@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.clock import Clock
+from proxy.core.arms import matched
 from proxy.core.explain import target_shown
 from proxy.core.key import normal_host
 from proxy.core.log_line import LogLine
 from proxy.core.plan import reason_to_pass, translated
 from proxy.core.reasons import Reason
-from proxy.core.rules import Rule, first_match
+from proxy.core.rules import Rule
 from proxy.core.types import Client, Request
 from proxy.errors import Fallback
 from proxy.parts import Parts
@@ -120,7 +121,7 @@ class Purge:
     async def _by_request(self, request: Request, *, soft: bool) -> bool:
         """Purge what a request finds, and its parts; hard, also what others find with other cookies or credentials."""
         host = normal_host(request)
-        rule = first_match(self._rules, request, host)
+        request, rule, _ = matched(self._rules, request, host)
         if rule is not None and rule.offers_query and request.method == "QUERY":
             request = translated(request)
         reason = Reason.NO_RULE if rule is None else reason_to_pass(request, rule, {})

@@ -44,6 +44,8 @@ def _rule(config: RuleConfig, largest: int, *, by_scheme: bool) -> Rule:
         by_scheme=by_scheme,
         soft_deadline=config.prefer_stale_after,
         splitting=_splitting(config),
+        own_path=config.match.path.encode(),
+        aliases={path.encode(): cast("Any", arm) for path, arm in (config.aliases or {}).items()},
     )
 
 

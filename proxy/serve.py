@@ -15,6 +15,7 @@ from proxy.bypass import Bypass
 from proxy.clock import Clock
 from proxy.consequences import Consequences
 from proxy.core import cache_status, server_timing
+from proxy.core.arms import CONTROL, matched, without_token
 from proxy.core.headers import answered, max_forwards, passed_here_before, request_id, trace_id
 from proxy.core.http_date import render as http_date
 from proxy.core.key import normal_host
@@ -24,7 +25,7 @@ from proxy.core.prefer import wish_of
 from proxy.core.priority import priority_of
 from proxy.core.problem import problem
 from proxy.core.reasons import Reason
-from proxy.core.rules import Rule, first_match
+from proxy.core.rules import Rule
 from proxy.core.types import SAFE_METHODS, Outcome, Request, Response
 from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError, WaitOver
 from proxy.jobs import Jobs, Road
@@ -83,6 +84,7 @@ class Serve:
         clock: Clock,
         *,
         via: bytes,
+        token: bytes,
         new_id: Callable[[], str],
         tell: Callable[[LogLine], None],
         failed: Callable[[BaseException, str], None],
@@ -97,6 +99,7 @@ class Serve:
         self._road = Road(self._accelerated, self._signed, self._told)
         self._clock = clock
         self._via = via
+        self._token = token
         self._new_id = new_id
         self._tell = tell
         self._failed = failed
@@ -139,6 +142,7 @@ class Serve:
 
     async def _answer(self, request: Request, line: LogLine, delivery: Delivery) -> Response:
         """Find the request's rule, and the way that it takes."""
+        request, forced = without_token(request, self._token)
         if b"via" in request.fields and passed_here_before(request.headers, self._via):
             raise Refusal(508, Reason.LOOP, "this request already went through this proxy: its upstream is the proxy")
         left = max_forwards(request.method, request.headers)
@@ -150,8 +154,9 @@ class Serve:
             ]
             request = replace(request, headers=tuple(fields))
         host = normal_host(request)
-        rule = first_match(self._rules, request, host)
-        line.rule = None if rule is None else rule.name
+        request, rule, arm = matched(self._rules, request, host)
+        if rule is not None:
+            line.rule, line.arm = rule.name, (forced or arm) if rule.splitting is not None else None
         if rule is None or not rule.offers_query:
             return await self._routed(request, request, rule, host, line, delivery)
         sent = request
@@ -219,6 +224,7 @@ class Serve:
         """Send the original request upstream whole and let its answer through."""
         line.outcome, line.reason = Outcome.PASSTHROUGH, reason
         line.flight = line.joined = None
+        line.arm = line.arm and CONTROL
         line.call = Call()
         wait()
         held_up = rule is not None and not rule.ours and reason is not Reason.BYPASS

@@ -1,4 +1,4 @@
-"""What one process does, told to the others of the same proxy: purges, the bypass, and what was counted.
+"""What one process does, told to the others of the same proxy: purges, the bypass, rollouts, and what was counted.
 
 Messages go over the wire at once; notes on the board hold for who starts later, or missed them.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.bypass import Bypass
 from proxy.clock import Clock
+from proxy.rollouts import Rollouts
 from proxy.stats import Stats, merged
 from proxy.store import Shared, Wire
 from proxy.store.epochs import MOST, PURGED, Purges, at_of, floor
@@ -24,8 +25,9 @@ BUDGET_S = 2.0
 """How long the board may take."""
 
 _BYPASS = b"b"
+_ROLLOUT = b"r"
 _PURGE_NOTE, _TARGET_NOTE, _FLOOR_NOTE = "purge ", "purge t ", "purge f "
-_BYPASS_NOTE, _STATS_NOTE = "bypass", "stats "
+_BYPASS_NOTE, _ROLLOUT_NOTE, _STATS_NOTE = "bypass", "rollout ", "stats "
 _ON, _OFF = b"1", b"0"
 _LEFT_OUT_AT_ONCE = 1000
 _GONE_S = 0.001
@@ -47,6 +49,7 @@ class Spread:
         purges: Purges,
         flights: Flights,
         bypass: Bypass,
+        rollouts: Rollouts,
         stats: Stats,
         clock: Clock,
         run: str,
@@ -61,6 +64,7 @@ class Spread:
         self._purges = purges
         self._flights = flights
         self._bypass = bypass
+        self._rollouts = rollouts
         self._stats = stats
         self._clock = clock
         self._floor_note = f"{_FLOOR_NOTE}{name}"
@@ -77,7 +81,7 @@ class Spread:
 
     async def open(self) -> None:
         """Learn what was told before, listen, and begin to tell."""
-        self._purges.tell, self._bypass.tell = self._purged, self._turned
+        self._purges.tell, self._bypass.tell, self._rollouts.tell = self._purged, self._turned, self._rolled
         if self._wire is not None:
             self._wire.listen(self._heard_by_all)
         if self._shared is None:
@@ -99,6 +103,7 @@ class Spread:
         if not self._has_learned:
             await self._learn(shared)
             self._has_learned = True
+        await self._agree(shared)
         await self._pin_due(shared)
         await self._pin_counts(shared)
 
@@ -117,6 +122,16 @@ class Spread:
             elif (told == _ON) is not self._bypass.on:
                 self._bypass.follow(on=told == _ON)
 
+    async def _agree(self, shared: Shared) -> None:
+        """Follow what the board says of rollouts, and have it say the same: no word of them may get lost, or run out."""
+        if not self._rollouts.rules:
+            return
+        there = await shared.notes(_ROLLOUT_NOTE)
+        for note in there.values():
+            self._rollouts.follow(note)
+        known = {f"{_ROLLOUT_NOTE}{kind}": message for kind, message in self._rollouts.told().items()}
+        self._due |= {name: message for name, message in known.items() if there.get(name) != message}
+
     def _heard_by_all(self, message: bytes) -> None:
         for hear in self._hear:
             hear(message)
@@ -127,6 +142,8 @@ class Spread:
             self._flights.disown(self._is_overtaken)
         elif message.startswith(_BYPASS):
             self._bypass.follow(on=message == _BYPASS + _ON)
+        elif message.startswith(_ROLLOUT):
+            self._rollouts.follow(message.removeprefix(_ROLLOUT))
 
     def _is_overtaken(self, flight: Flight) -> bool:
         """Tell whether a fetch began before what another process has told; one that waits is yet to begin."""
@@ -153,6 +170,10 @@ class Spread:
     def _turned(self, on: bool) -> None:
         self.note_bypass(on=on)
         self._tasks.start(self._told(_BYPASS + (_ON if on else _OFF)))
+
+    def _rolled(self, message: bytes, kind: str) -> None:
+        self._due[f"{_ROLLOUT_NOTE}{kind}"] = message
+        self._tasks.start(self._told(_ROLLOUT + message))
 
     def note_bypass(self, *, on: bool | None = None) -> None:
         """Let those who start later know how the switch stands, if they do not see it themselves."""

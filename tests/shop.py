@@ -63,3 +63,14 @@ async def whole(shop: Shop, ids: str) -> bytes:
     body = Shop(**shop.faults)(listed(ids)).body
     assert isinstance(body, bytes)
     return body
+
+
+def splitting_rule(name: str = "shop", path: str = "/shop", stage: Stage = Stage.ON, **more: Any) -> Rule:
+    """Return a rule of a path of its own."""
+    return shop_rule(stage, name=name, path=path, own_path=path.encode(), **more)
+
+
+def in_front(*rules: Rule) -> World:
+    """Return a proxy in front of a shop, with these rules."""
+    clock = FakeClock()
+    return World(FakeEngine(*[Shop()] * 50, clock=clock), rules=rules or (splitting_rule(),), clock=clock)

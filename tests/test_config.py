@@ -166,6 +166,21 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
         "rules: [{name: a, match: {method: POST, path: /}, query: offer}]",
         ["2:58: rules[0].query: found offer; allowed: offer beside safe: true, your word that its POST only reads"],
     ),
+    "aliases of a path with a star": (
+        "rules: [{name: a, match: {path: /a/*}, aliases: {/b: candidate}}]",
+        ["2:33: rules[0].match.path: found /a/*; allowed: a path without *, for the rule has aliases of it"],
+    ),
+    "aliases with stars, or of nothing else": (
+        "rules: [{name: a, match: {path: /a}, aliases: {/b/*: candidate, /a: control, /c: control}}]",
+        [
+            "2:48: rules[0].aliases./b/*: found /b/*; allowed: another path than the rule's own, without *",
+            "2:65: rules[0].aliases./a: found /a; allowed: another path than the rule's own, without *",
+        ],
+    ),
+    "an arm that is none": (
+        "rules: [{name: a, match: {path: /a}, aliases: {/b: both}}]",
+        ["2:52: rules[0].aliases./b: found both; allowed: one of candidate, control"],
+    ),
     "names": (
         "rules:\n- {name: A, match: {path: /}}\n- {name: default, match: {path: /}}\n",
         [
@@ -335,7 +350,6 @@ WHOLE: dict[str, tuple[str, list[str]]] = {
 LATER: dict[str, tuple[str, str, str]] = {
     "rules[].split": ("split: {by: nothing, wrong: too}", "a mapping", "leave it out"),
     "rules[].rollout": ("rollout: {split: {mode: shadow, percent: 5}}", "a mapping", "leave it out"),
-    "rules[].aliases": ("aliases: {/b: candidate}", "a mapping", "leave it out"),
     "mode": ("mode: observe", "observe", "on"),
     "log.schema": ("log: {schema: ecs}", "ecs", "flat"),
     "admin.listen": ("admin: {listen: '127.0.0.1:9000'}", "'127.0.0.1:9000'", "leave it out"),

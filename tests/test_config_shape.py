@@ -138,14 +138,12 @@ def test_a_config_is_frozen_and_shows_no_token() -> None:
 def test_keys_whose_features_come_later_have_their_shape_already() -> None:
     """The whole grammar is known from the first release."""
     rule = config(
-        rules=[
-            RULE | {"grace": "5m", "rollout": {"split": {"mode": "canary", "percent": 5}}, "aliases": {"/b": "control"}}
-        ]
+        rules=[RULE | {"grace": "5m", "rollout": {"split": {"mode": "on", "percent": 5}}, "aliases": {"/b": "control"}}]
     ).rules[0]
     assert rule.grace is not None
     assert (rule.grace.refresh, rule.grace.error) == (300.0, 300.0)
     assert rule.rollout is not None
-    assert (rule.rollout.split.mode, rule.rollout.split.percent) == ("canary", 5)
+    assert (rule.rollout.split.mode, rule.rollout.split.percent) == ("on", 5)
     assert rule.aliases == {"/b": "control"}
 
 

@@ -172,6 +172,25 @@ async def test_why_it_goes_whole(splitting: Splitting, first: Any, whole: str) -
     assert here.last.arm != "candidate"
 
 
+ARMS = {
+    "split in shadow": (b"/split", Stage.SHADOW, None),
+    "not split where it is off by config": (b"/kept/shop", Stage.OFF, "its split is off"),
+    "whole where it is on": (b"/whole", Stage.ON, "its arm is control"),
+}
+
+
+@pytest.mark.parametrize(("path", "stage", "whole"), ARMS.values(), ids=ARMS)
+async def test_the_arm_that_an_alias_forces(path: bytes, stage: Stage, whole: str | None) -> None:
+    aliases = {b"/split": "candidate", b"/whole": "control"}
+    here = world(split(stage=stage), own_path=b"/kept/shop", aliases=aliases)
+    request = asked(path.decode() + "?ids=1,2")
+    told = await here.explain(request)
+    assert told["split"].get("whole") == whole
+    assert ("its parts" in told["would"]["do"]) is (whole is None)
+    await here.ask(request)
+    assert here.last.arm == ("candidate" if whole is None else "control" if path == b"/whole" else None)
+
+
 async def test_an_operators_word_and_a_mismatch_are_told() -> None:
     here = world()
     here.rollouts.demote("kept")

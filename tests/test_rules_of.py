@@ -25,6 +25,12 @@ def test_each_option_reaches_its_rule():
     assert set(scopes) == {"search", "default"}
 
 
+def test_aliases_stand_for_the_rules_own_path():
+    aliased = {"name": "a", "match": {"path": "/a"}, "aliases": {"/b": "candidate", "/c": "control"}}
+    (rule, _), _ = rules_of(from_mapping({"upstream": "http://a", "rules": [aliased]}, {}), b"s")
+    assert (rule.own_path, rule.aliases) == (b"/a", {b"/b": "candidate", b"/c": "control"})
+
+
 def test_without_a_default_there_is_no_last_rule():
     rules, scopes = rules_of(from_mapping({"upstream": "http://a", "default": "passthrough"}, {}), b"s")
     assert (rules, scopes) == ((), {})

@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 from fakes import FakeClock, LineKeeper, until
+from shop import splitting_rule
 from wires import Switchboard
 
 from proxy import spread as module
 from proxy.bypass import Bypass
 from proxy.core.log_line import LogLine
+from proxy.core.splitting import Stage
 from proxy.core.types import Entry, Outcome, Request
+from proxy.rollouts import ALL, Rollouts
 from proxy.spread import Spread
 from proxy.stats import Stats
 from proxy.store.epochs import Purges
@@ -18,6 +21,7 @@ from proxy.tasks import Tasks
 from proxy.upstream.collapse import Flight
 from proxy.upstream.flights import Flights
 
+SPLIT = splitting_rule("search")
 KEPT = Entry(200, (), b"", stored_at=10.0, ttl=60.0, rule="search", groups=(b"site.test g",))
 
 
@@ -55,10 +59,10 @@ class Process:
     ) -> None:
         self.log, self.purges, self.bypass, self.stats = LineKeeper(), Purges(), bypass or Bypass(), Stats(0.0)
         self.tasks, self.heard = Tasks(self.log.failed), []
-        self.flights = Flights(self.tasks)
+        self.flights, self.rollouts = Flights(self.tasks), Rollouts((SPLIT,), FakeClock())
         self.spread = Spread(
             board, wires.wire(), self.tasks, purges=self.purges, flights=self.flights,
-            bypass=self.bypass, stats=self.stats, clock=FakeClock(), run="run", name=name, failed=self.log.failed, hear=(self.heard.append,), far=far,
+            bypass=self.bypass, rollouts=self.rollouts, stats=self.stats, clock=FakeClock(), run="run", name=name, failed=self.log.failed, hear=(self.heard.append,), far=far,
         )  # fmt: skip
 
     def count(self, seconds: float) -> None:
@@ -306,3 +310,62 @@ async def test_where_all_see_the_file_it_alone_is_the_switch(two, switch):
     await late.spread.close()
     assert (late.bypass.on, board.pinned["bypass"]) == (False, b"1 99999999999.0")
     await late.tasks.close()
+
+
+STOPS = {
+    "the kill switch": (lambda rollouts: rollouts.set(ALL, Stage.OFF), Stage.OFF),
+    "an operator": (lambda rollouts: rollouts.set("search", Stage.SHADOW), Stage.SHADOW),
+    "a mismatch": (lambda rollouts: rollouts.demote("search"), Stage.SHADOW),
+}
+
+
+@pytest.mark.parametrize(("stop", "stage"), STOPS.values(), ids=STOPS)
+async def test_what_stops_a_split_here_stops_it_everywhere_at_once(two, stop, stage):
+    _, _, one, other = two
+    assert other.rollouts.stage("search") is Stage.ON
+    stop(one.rollouts)
+    await until(lambda: other.rollouts.stage("search") is stage)
+    other.rollouts.set(ALL, None)
+    other.rollouts.set("search", None)
+    await until(lambda: one.rollouts.stage("search") is Stage.ON)
+
+
+@pytest.mark.parametrize(("stop", "stage"), STOPS.values(), ids=STOPS)
+async def test_a_stopped_split_came_back_after_a_restart(two, stop, stage):
+    board, wires, one, _ = two
+    stop(one.rollouts)
+    await one.spread.close()
+    late = Process(board, wires, "c")
+    await late.spread.open()
+    assert (late.rollouts.stage("search"), late.rollouts.forced("search")) == (stage, stop is STOPS["an operator"][0])
+    await late.tasks.close()
+
+
+@pytest.mark.parametrize(("stop", "stage"), STOPS.values(), ids=STOPS)
+async def test_a_machine_that_missed_the_message_reads_it_on_the_board(monkeypatch, two, stop, stage):
+    """Within a second: no wire makes a promise."""
+    monkeypatch.setattr(module, "KEEP_UP_EVERY_S", 0.001)
+    board, wires, *_ = two
+    third, fourth = Process(board, wires, "c"), Process(board, wires, "d")
+    wires.wires[-2].cut = True
+    for process in (third, fourth):
+        await process.spread.open()
+    stop(third.rollouts)
+    await until(lambda: fourth.rollouts.stage("search") is stage)
+    for process in (third, fourth):
+        await process.tasks.close()
+
+
+async def test_a_stop_that_the_board_lost_is_pinned_again(monkeypatch, two):
+    """A note lasts a month, and a store may be emptied; who stopped a split meant it for longer."""
+    monkeypatch.setattr(module, "KEEP_UP_EVERY_S", 0.001)
+    board, wires, *_ = two
+    third = Process(board, wires, "c")
+    await third.spread.open()
+    third.rollouts.set(ALL, Stage.OFF)
+    await until(lambda: "rollout set " in board.pinned)
+    stopped = board.pinned.pop("rollout set ")
+    await until(lambda: board.pinned.get("rollout set ") == stopped)
+    board.pinned["rollout set "] = b"1.0 on "
+    await until(lambda: board.pinned["rollout set "] == stopped)
+    await third.tasks.close()

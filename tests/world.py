@@ -40,6 +40,7 @@ from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.flights import Flights
 from proxy.upstream.protection import Protection
 
+ADMIN_TOKEN = b"a-token-for-tests-0123456789"
 HOST = (b"host", b"site.test")
 
 
@@ -79,7 +80,7 @@ class World:
         forms = Forms()
         self.turns = self.turns or Turns(None, None, "", self.tasks, self.clock, self.log.failed)
         places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
-        self.rollouts = Rollouts(self.rules)
+        self.rollouts = Rollouts(self.rules, self.clock)
         self.parts = Parts(self.store, places, self.clock, self.log.failed)
         self.reassembly = Reassembly(
             self.parts, self.rollouts, self.clock, tell=self.told, failed=self.log.failed, roll=self.roll
@@ -105,6 +106,7 @@ class World:
         ids = itertools.count(1)
         self.serve = Serve(
             self.rules, self.accelerate, consequences, self.upstream, self.bypass, self.jobs, self.clock, via=VIA,
+            token=ADMIN_TOKEN,
             new_id=lambda: f"{next(ids):032x}", tell=self.log.request, failed=self.log.failed, show=self.show,
         )  # fmt: skip
 

@@ -98,11 +98,11 @@ class Acts:
 
     async def purge(self, request: Request) -> Response:
         """Purge what the JSON body names."""
-        return await self._told(request, Purging, self._purged)
+        return await self.told(request, Purging, self._purged)
 
     async def _purged(self, asked: Purging, sent: Request) -> dict[str, Any]:
         wanted = asked.wanted(_host(sent))
-        by = _ip(sent)
+        by = client_ip(sent)
         done = {"what": wanted.kind, "soft": wanted.soft}
         if wanted.kind in {"rule", "key", "group"}:
             done["name"] = wanted.value
@@ -123,11 +123,11 @@ class Acts:
         """Tell whether the bypass is on, or turn it."""
         if request.method in {"GET", "HEAD"}:
             return JSONResponse(self._switch())
-        return await self._told(request, Turning, self._turned)
+        return await self.told(request, Turning, self._turned)
 
     async def _turned(self, asked: Turning, sent: Request) -> dict[str, Any]:
         self._bypass.turn(on=asked.on)
-        self._audit("bypass", client_ip=_ip(sent), on=self._bypass.on)
+        self._audit("bypass", client_ip=client_ip(sent), on=self._bypass.on)
         return self._switch()
 
     def _switch(self) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class Acts:
 
     async def explain(self, request: Request) -> Response:
         """Explain the request that the JSON body describes."""
-        return await self._told(request, Described, self._explained)
+        return await self.told(request, Described, self._explained)
 
     async def _explained(self, asked: Described, sent: Request) -> dict[str, Any]:
         told = await self._explain(asked.request(_host(sent)))
@@ -145,10 +145,10 @@ class Acts:
             told["would"] = {"outcome": Outcome.PASSTHROUGH, "do": "send it straight upstream", "reason": Reason.BYPASS}
         return told
 
-    async def _told(
+    async def told(
         self, request: Request, kind: type[Asked], act: Callable[[Asked, Request], Awaitable[dict[str, Any]]]
     ) -> Response:
-        """Run an act with the JSON that was sent, and tell what came of it."""
+        """Run an act with the JSON that was sent, and tell what came of it: its ValueError is the client's mistake."""
         try:
             asked = kind.model_validate_json(await _body(request))
             return JSONResponse(await act(asked, request))
@@ -162,7 +162,8 @@ class Acts:
             return problem(request, 500, Reason.INTERNAL, told)
 
 
-def _ip(request: Request) -> str:
+def client_ip(request: Request) -> str:
+    """Return who asks, for the log."""
     return request.client.host if request.client else ""
 
 

@@ -12,6 +12,7 @@ from proxy.admin.acts import Acts
 from proxy.admin.guard import Guard
 from proxy.admin.metrics import exposition
 from proxy.admin.problems import answer as problem
+from proxy.admin.rollout import RolloutDesk
 from proxy.clock import Clock
 from proxy.core.histogram import Histogram
 from proxy.core.reasons import Reason
@@ -27,7 +28,7 @@ SENT = frozenset({"POST"})
 READ_OR_FORGOTTEN = READ | {"DELETE"}
 PATHS = (
     "livez", "readyz", "performance", "performance/{operation}", "cache/status", "cache/{type}/info", "metrics",
-    "cache/purge", "bypass", "explain", "jobs/{id}",
+    "cache/purge", "bypass", "explain", "rollout", "rollout/{rule}", "jobs/{id}",
 )  # fmt: skip
 """All that is served below the prefix."""
 AT_THE_ROOT = ("performance", "cache")
@@ -43,6 +44,7 @@ class Api:
         store: Store,
         slots: Callable[[], LimitStatus],
         acts: Acts,
+        rollout: RolloutDesk,
         jobs: Answer,
         clock: Clock,
         guard: Guard,
@@ -62,6 +64,7 @@ class Api:
         guarded = [self._checked(answer, READ) for answer in read]
         guarded += [self._checked(acts.purge, SENT), self._checked(acts.bypass, READ | SENT)]
         guarded += [self._checked(acts.explain, SENT)]
+        guarded += [self._checked(rollout.all, READ | SENT), self._checked(rollout.one, READ | SENT)]
         answers = dict(zip(PATHS, (self._livez, self._readyz, *guarded, _for_its_maker(jobs)), strict=True))
         self._routes = [Route(f"{prefix}/{path}", answer) for path, answer in answers.items()]
         if root:

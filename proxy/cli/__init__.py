@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import bypass, check, demo, docs, explain, purge, run, token, warm
+from proxy.cli import bypass, check, demo, docs, explain, purge, rollout, run, token, warm
 
 INTERRUPTED = 130
 
@@ -55,6 +55,7 @@ app.command()(check.check)
 app.command()(explain.explain)
 app.command()(purge.purge)
 app.command()(warm.warm)
+app.command()(rollout.rollout)
 app.command()(bypass.bypass)
 app.command()(token.token)
 app.command()(docs.docs)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
@@ -42,6 +42,7 @@ class Rule:
     rule, for which nobody gave a word. `offers_query`: a QUERY goes up as the POST that the service knows.
     `by_scheme`: the upstream is told the client's scheme, and may answer by it. `soft_deadline` is how long a client
     waits for a fresh answer where there is a stale one, in seconds. `splitting`: its requests ask for many things.
+    `aliases` are paths that stand for its `own_path` and force an arm.
     """
 
     name: str
@@ -63,6 +64,8 @@ class Rule:
     by_scheme: bool = False
     soft_deadline: float | None = None
     splitting: Splitting | None = None
+    own_path: bytes = b""
+    aliases: Mapping[bytes, Literal["candidate", "control"]] = field(default_factory=dict)
     ours: bool = False
 
     @property

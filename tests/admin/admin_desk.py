@@ -11,6 +11,7 @@ from proxy.admin.acts import Acts
 from proxy.admin.api import Api
 from proxy.admin.guard import Guard
 from proxy.admin.jobs import JobDesk
+from proxy.admin.rollout import RolloutDesk
 from proxy.bypass import Bypass
 from proxy.core.log_line import Call, LogLine
 from proxy.core.types import Entry, Outcome
@@ -53,6 +54,7 @@ class Desk:
             self.store,
             self.world.protection.status,
             acts,
+            RolloutDesk(self.world.rollouts, self.world.reassembly.status, acts, self._audit),
             JobDesk(self.world.jobs),
             self.clock,
             Guard(TOKEN, PREFIX),

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from admin_desk import PREFIX, Desk
 from fakes import FakeClock, limited
+from shop import splitting_rule
+from world import rule
 
 from proxy.admin.api import PATHS
 from proxy.core.fair_queue import Priority
 from proxy.core.log_line import Call, LogLine
+from proxy.core.rules import default_rule
 from proxy.core.types import Outcome
 
 NOTHING = {"p50_s": 0.0, "p90_s": 0.0, "p99_s": 0.0, "max_s": 0.0}
@@ -163,21 +166,35 @@ async def test_root_paths(root: bool) -> None:
 
 
 JOB = "jobs/{id}"
-SENT: dict[str, Any] = {"cache/purge": {"all": True}, "bypass": {"on": False}, "explain": {"url": "/kept/a"}}
+STOP = {"split": {"mode": "off"}}
+SENT: dict[str, Any] = {
+    "cache/purge": {"all": True}, "bypass": {"on": False}, "explain": {"url": "/kept/a"}, "rollout": STOP,
+    "rollout/{rule}": STOP,
+}  # fmt: skip
+BOTH = {"bypass", "rollout", "rollout/{rule}"}
+RULES = (rule(), splitting_rule(), default_rule())
+NAMED = {"{operation}": "query", "{type}": "query", "{rule}": "shop"}
+
+
+def place_of(path: str) -> str:
+    """Return where a path of the list is."""
+    for name, value in NAMED.items():
+        path = path.replace(name, value)
+    return f"{PREFIX}/{path}"
 
 
 async def test_every_path_of_the_list_is_served() -> None:
     """The list is what the guide shows; what does something is sent to."""
     for path in PATHS:
-        desk = Desk()
+        desk = Desk(rules=RULES)
         if path == JOB:
             said = await desk.ask(f"{PREFIX}/jobs/1")
             assert said is not None
             assert (said.status, said.json()["reason"]) == (404, "unknown_name")
         elif path in SENT:
-            assert (await desk.send(path, SENT[path])).status == 200
+            assert (await desk.send(place_of(path).removeprefix(f"{PREFIX}/"), SENT[path])).status == 200
         else:
-            said = await desk.ask(f"{PREFIX}/{path}".replace("{operation}", "query").replace("{type}", "query"))
+            said = await desk.ask(place_of(path))
             assert said is not None
             assert said.status == 200
 
@@ -185,13 +202,11 @@ async def test_every_path_of_the_list_is_served() -> None:
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in {"livez", "readyz", JOB}])
 async def test_who_may_and_how(path: str) -> None:
     """Who has no token is told that first; another method than the path's is refused, and does nothing."""
-    place = f"{PREFIX}/{path}".replace("{operation}", "query").replace("{type}", "query")
+    place = place_of(path)
     body = json.dumps(SENT.get(path, {})).encode()
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
-        desk = Desk()
-        allowed = {"bypass": {"GET", "HEAD", "POST"}, "cache/purge": {"POST"}, "explain": {"POST"}}.get(
-            path, {"GET", "HEAD"}
-        )
+        desk = Desk(rules=RULES)
+        allowed = {"GET", "HEAD", "POST"} if path in BOTH else {"POST"} if path in SENT else {"GET", "HEAD"}
         refused = await desk.ask(place, {}, method=method, body=body)
         said = await desk.ask(place, method=method, body=body)
         assert refused is not None
@@ -199,7 +214,7 @@ async def test_who_may_and_how(path: str) -> None:
         assert (refused.status, said.status) == (401, 200 if method in allowed else 405)
         assert (said.header("allow") == ", ".join(sorted(allowed))) is (method not in allowed)
         assert [one.header("cache-control") for one in (refused, said)] == ["no-store"] * 2
-        assert bool(desk.audited) is (method == "POST" and path in {"bypass", "cache/purge"})
+        assert bool(desk.audited) is (method == "POST" and path in {"cache/purge", *BOTH})
 
 
 @pytest.mark.parametrize("on", [True, False])
