@@ -33,6 +33,7 @@ from proxy.edge import Edge
 from proxy.engine_of import engine_of
 from proxy.errors import ConfigError, Finding, StartError
 from proxy.explain import Explain, Forms
+from proxy.explain_parts import ExplainParts
 from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
@@ -149,8 +150,8 @@ class Proxy:
         self._upstream = Upstream(engine, self._protection, clock, self.log, via, host=host)
         self.token = token or config.admin.token or _kept_token()
         self._edge = self._road(rules, places, flights, turns, via)
-        purge = Purge(rules, places, flights, clock)
-        explain = Explain(rules, scopes, places, forms, clock)
+        purge = Purge(rules, places, self._parts, flights, clock)
+        explain = Explain(rules, scopes, places, self._explain_parts, forms, clock)
         self._api = self._admin(rules, Acts(purge, self._bypass, explain, self.log.events.info))
         self._pinned = self._pins(rules, places)
         self._opening: asyncio.Task[None] | None = None
@@ -159,7 +160,7 @@ class Proxy:
     def _road(self, rules: Sequence[Rule], places: Places, flights: Flights, turns: Turns, via: bytes) -> Edge:
         config, clock = self.config, self._clock
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
-        parts = Parts(self._store, places, clock, self._failed)
+        self._parts = parts = Parts(self._store, places, clock, self._failed)
         self._reassembly = Reassembly(
             parts, self._rollouts, clock, tell=self.log.events.info, failed=self._failed, roll=self._roll
         )
@@ -167,8 +168,10 @@ class Proxy:
         fan = Fan(parts, self._upstream, self._protection, self._tasks, timeouts, clock)
         composites = Composites(parts, fan, self._rollouts, clock)
         self._refresh = Refresh(fetch, flights, self._protection, clock, self._roll)
-        accelerate = Accelerate(self._refresh, composites, places, Boarding(fetch, places, flights, clock), clock)
-        consequences = Consequences(rules, places, flights, clock, self._failed)
+        boarding = Boarding(fetch, places, flights, clock)
+        accelerate = Accelerate(self._refresh, composites, places, boarding, clock)
+        self._explain_parts = ExplainParts(composites, self._rollouts, boarding.usual_s, clock)
+        consequences = Consequences(rules, places, parts, flights, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(
             shelf, self._tasks, clock, config.admin.prefix, timeouts=timeouts, tell=self._tell, failed=self._failed

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from proxy.clock import Clock
 from proxy.core import cache_status
 from proxy.core.composite import Cut, Frame, Share, united
+from proxy.core.fan_out import FanOut
 from proxy.core.freshness import age_of, bridges, left
 from proxy.core.headers import answered
 from proxy.core.http_date import render as http_date
@@ -48,6 +49,13 @@ class Composite:
         fresh = self.known.fresh if self.known.frame is not None else {}
         missing = sorted(place for key, place in first.items() if key not in fresh)
         return missing if self.knows_between or not missing else sorted(first.values())
+
+    def standing_in(self, now: float) -> Mapping[bytes, Held] | None:
+        """Return shares of which some are stale, if they may stand in for a failure of the upstream (RFC 5861 §4)."""
+        known = self.known
+        bridging = {key: one for key, one in known.stale.items() if bridges(one.entry, now, self.asked.directives)}
+        shares = {**known.fresh, **bridging}
+        return shares if known.frame is not None and set(self.keys.parts) <= set(shares) else None
 
     def around(self, came: Sequence[Held], *, anew: bool) -> "Surrounding":
         """Return what stands around the items, by the frames that came just now and the one that is known.
@@ -92,13 +100,26 @@ class Composites:
 
         Raises Fallback where anything about it is in doubt.
         """
+        return None if self.why_whole(asked, expected_s) is not None else await self.cut(asked)
+
+    def why_whole(self, asked: Asked, expected_s: float | None) -> str | None:
+        """Return in words why a rule's requests are not split now; None where they are."""
         splitting = asked.rule.splitting
-        if splitting is None or not self._is_served(asked):
-            return None
+        if splitting is None:
+            return "its rule does not split"
+        if not self._is_served(asked):
+            if asked.line.arm == "control":
+                return "its arm is control"
+            return f"its split is {self._rollouts.stage(asked.rule.name)}"
         if splitting.slower_than is not None and (expected_s or 0.0) < splitting.slower_than:
-            return None
-        cut = splitting.cut(asked.request)
-        if cut is None:
+            return f"its rule takes {expected_s or 0.0:.3g} s, less than {splitting.slower_than:g} s"
+        return None
+
+    async def cut(self, asked: Asked) -> Composite | None:
+        """Cut a request, and look its parts up; None where it has too few. Raises Fallback where that is in doubt."""
+        splitting = asked.rule.splitting
+        cut = None if splitting is None else splitting.cut(asked.request)
+        if splitting is None or cut is None:
             return None
         keys = await self._parts.keys(asked, cut, splitting)
         asked.line.parts = len(cut.parts)
@@ -137,22 +158,26 @@ class Composites:
                 self._whole.note(told_apart(composite.keys.around, asked.request), self._clock.wall(), shared=False)
             raise
 
+    def planned(self, composite: Composite) -> FanOut | None:
+        """Return how what is missing would be asked for now; None where nothing is."""
+        missing = composite.missing
+        if not missing:
+            return None
+        return self._fan.planned(composite.asked.rule.name, composite.splitting, composite.cut, composite.keys, missing)
+
     def may_ask_again(self) -> bool:
         """Take one of the extra calls for the whole request, after its parts could not be had."""
         return self._fan.take_extra_call()
 
     def stale(self, composite: Composite, reason: str) -> Response | None:
         """Return the answer of parts of which some are stale, if the upstream's failure allows it (RFC 5861 §4)."""
-        known, now, asked = composite.known, self._clock.wall(), composite.asked
-        bridging = {key: held for key, held in known.stale.items() if bridges(held.entry, now, asked.directives)}
-        shares = {**known.fresh, **bridging}
-        if known.frame is None or not set(composite.keys.parts) <= set(shares):
+        shares, frame, line = composite.standing_in(self._clock.wall()), composite.known.frame, composite.asked.line
+        if shares is None or frame is None:
             return None
         try:
             response = self._merged(composite, shares, composite.around([], anew=False), collapsed=False)
         except Fallback:
             return None
-        line = asked.line
         line.outcome, line.reason, line.error, line.error_source = Outcome.STALE, reason, reason, "upstream"
         line.cache_status = cache_status.forwarded(Outcome.EXPIRED, reason)
         return response

@@ -21,6 +21,7 @@ from proxy.core.storing import content_length, decide, entry_of, groups_of
 from proxy.core.types import SAFE_METHODS, Request, Response, Stream
 from proxy.core.validation import asks_conditionally, freshened, has_credentials, head_says
 from proxy.errors import Fallback
+from proxy.parts import Parts
 from proxy.places import Asked, Places
 from proxy.upstream.collapse import Flight
 from proxy.upstream.flights import Flights
@@ -35,12 +36,14 @@ class Consequences:
         self,
         rules: Sequence[Rule],
         places: Places,
+        parts: Parts,
         flights: Flights,
         clock: Clock,
         failed: Callable[[BaseException, str], None],
     ) -> None:
         self._rules = rules
         self._places = places
+        self._parts = parts
         self._flights = flights
         self._clock = clock
         self._failed = failed
@@ -89,7 +92,7 @@ class Consequences:
             self._flights.disown(lambda flight: not set(groups).isdisjoint(flight.groups))
 
     async def _forget_one(self, asked: Asked) -> None:
-        """Forget a target, whoever asked for it: also what was stored for others' fields."""
+        """Forget a target and its parts, whoever asked for it: also what was stored for others' fields."""
         try:
             found = await self._places.find(asked)
         except Fallback:
@@ -102,6 +105,7 @@ class Consequences:
         self._flights.disown(lambda flight: flight.bare == bare or flight.home in homes)
         for home in homes:
             await self._places.forget(home)
+        await self._parts.forget(asked)
 
     async def _hear(self, request: Request, response: Response, line: LogLine) -> None:
         """Freshen the stored answer to a GET, or drop it, as the answer to a HEAD says (RFC 9111 §4.3.5)."""

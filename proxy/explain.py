@@ -19,6 +19,7 @@ from proxy.core.types import Entry, Outcome, Query, Request, Response
 from proxy.core.validation import VALIDATED, asks_conditionally
 from proxy.core.variants import has_room, variants
 from proxy.errors import Fallback
+from proxy.explain_parts import ExplainParts, cut_told
 from proxy.places import Asked, Found, Places
 
 MOST_FORMS = 1000
@@ -32,6 +33,8 @@ _FETCH = "fetch from the upstream"
 _STRAIGHT = "send it straight upstream"
 _COMPLETE = "fetch what is missing of the stored part"
 _REFUSE = "refuse it"
+_ASKS = frozenset({_FETCH, _REVALIDATE, _COMPLETE})
+"""Before these, a request is answered from its parts, if it can be."""
 _BY_ACT = {Act.DELIVER: _DELIVER, Act.REFRESH: _REFRESH, Act.REVALIDATE: _REVALIDATE, Act.FETCH: _FETCH}
 
 
@@ -70,11 +73,18 @@ class Explain:
     """Explains requests; asks nothing of the upstream, changes and counts nothing."""
 
     def __init__(
-        self, rules: Sequence[Rule], scopes: Mapping[str, Scope], places: Places, forms: Forms, clock: Clock
+        self,
+        rules: Sequence[Rule],
+        scopes: Mapping[str, Scope],
+        places: Places,
+        parts: ExplainParts,
+        forms: Forms,
+        clock: Clock,
     ) -> None:
         self._rules = rules
         self._scopes = scopes
         self._places = places
+        self._parts = parts
         self._forms = forms
         self._clock = clock
 
@@ -85,12 +95,12 @@ class Explain:
             told = await asyncio.to_thread(explained, *wanted)  # others are served meanwhile
         else:
             told = explained(*wanted)
-        request, rule, _ = matched(self._rules, request, normal_host(request))
+        request, rule, arm = matched(self._rules, request, normal_host(request))
         if rule is None or "key" not in told:
             return told
         sent = as_sent_upstream(request, rule)
         directives = directives_of(sent, rule.ignore_client)
-        asked = Asked(sent, rule, normal_host(sent), directives, LogLine("", sent.method, "", 0.0))
+        asked = Asked(sent, rule, normal_host(sent), directives, LogLine("", sent.method, "", 0.0, arm=arm))
         try:
             found = await self._places.find(asked)
         except Fallback as fallback:  # whether another query is equal to this one takes too long to tell
@@ -99,6 +109,10 @@ class Explain:
             await self._places.holds(found.key)  # a store that is broken raises here: it is no miss
         told["entry"] = self._entry(found)
         told["would"] = self._would(found, asked)
+        if "split" in told:
+            verdict = judge(found.entry, self._clock.wall(), asked.directives)
+            in_parts = await self._parts(told["split"], found.entry, verdict, asked)
+            told["would"] |= in_parts if in_parts is not None and told["would"]["do"] in _ASKS else {}
         if found.entry is None:
             told["nearest"] = await self._nearest(found, asked)
         return told
@@ -205,4 +219,5 @@ def explained(rules: Sequence[Rule], scopes: Mapping[str, Scope], request: Reque
     ]
     if walked.query is None:
         return told | {"passthrough": walked.reason}
-    return told | {"key": {"hash": key_of(walked.query, scope).hex(), "form": shown_of(form_of(walked.query))}}
+    told["key"] = {"hash": key_of(walked.query, scope).hex(), "form": shown_of(form_of(walked.query))}
+    return told if rule.splitting is None else told | {"split": cut_told(sent, rule, rule.splitting, scope, now)}

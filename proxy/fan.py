@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from proxy.clock import Clock
 from proxy.core import lifetime
@@ -20,7 +21,7 @@ from proxy.core.log_line import Call
 from proxy.core.priority import priority_of
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting
-from proxy.core.storing import Storing, decide, entry_of
+from proxy.core.storing import Storing, decide, entry_of, groups_of
 from proxy.core.types import Entry, Request, Response
 from proxy.errors import Fallback, UpstreamError
 from proxy.parts import Held, Keys, Parts, is_for, told_apart
@@ -42,8 +43,17 @@ class Landed:
 
 @dataclass(slots=True)
 class _Flying:
+    """A part under way: `call` sums up the fetch that it is of, `asking` is its own call, once there is one."""
+
     landed: asyncio.Future[Landed]
     call: Call
+    asking: Call | None = None
+    groups: tuple[bytes, ...] = ()
+
+    @property
+    def asked_at(self) -> float:
+        """Return when it was asked for, by the wall clock; what waits is yet to be."""
+        return inf if self.asking is None or not self.asking.sent else self.asking.asked_at
 
 
 @dataclass(slots=True)
@@ -60,6 +70,9 @@ class _Fetch:
     flying: Mapping[bytes, _Flying]
     call: Call
     knows_between: bool
+
+    def at(self, place: int) -> _Flying:
+        return self.flying[self.keys.parts[place]]
 
     def of(self, places: Sequence[int]) -> Request:
         return self.splitting.asked(self.asked.request, self.cut, places)
@@ -85,6 +98,15 @@ class Fan:
         """Take one call from the budget of extra ones, if there is one."""
         return self._protection.budget.take()
 
+    def planned(self, rule: str, splitting: Splitting, cut: Cut, keys: Keys, places: Sequence[int]) -> FanOut:
+        """Plan the calls for the parts at these places, as things are now."""
+        costs = self._costs.setdefault(rule, PartCosts())
+        missing = [Missing(len(cut.parts[one].raw), costs.get(keys.parts[one])) for one in places]
+        return fan_out(
+            missing, splitting.residual, self._models.get(rule, CostModel()),
+            spare=int(min(self._protection.spare, 1000)) or 1, extra_calls=self._protection.budget.left,
+        )  # fmt: skip
+
     async def fetched(
         self,
         asked: Asked,
@@ -103,7 +125,12 @@ class Fan:
         """
         wanted = {keys.parts[place]: place for place in missing}
         under_way = {key: self._flying.get(told_apart(key, asked.request)) for key in wanted}
-        joined = {key: one for key, one in under_way.items() if one is not None}
+        overtook, rule = self._parts.overtook, asked.rule.name
+        joined = {
+            key: one
+            for key, one in under_way.items()
+            if one is not None and not overtook(keys.target(key), rule, one.groups, one.asked_at)
+        }
         own = {key: place for key, place in wanted.items() if key not in joined}
         line = asked.line
         if own:
@@ -143,12 +170,7 @@ class Fan:
 
     async def _fan_out(self, fetch: _Fetch, places: Sequence[int]) -> None:
         rule = fetch.asked.rule.name
-        model, costs = self._models.get(rule, CostModel()), self._costs.setdefault(rule, PartCosts())
-        missing = [Missing(len(fetch.cut.parts[one].raw), costs.get(fetch.keys.parts[one])) for one in places]
-        plan: FanOut = fan_out(
-            missing, fetch.splitting.residual, model,
-            spare=int(min(self._protection.spare, 1000)) or 1, extra_calls=self._protection.budget.left,
-        )  # fmt: skip
+        plan = self.planned(rule, fetch.splitting, fetch.cut, fetch.keys, places)
         if not fetch.knows_between:
             plan = paired(plan)
         began = fetch.call.began = self._clock.timer()
@@ -164,6 +186,8 @@ class Fan:
         while waiting:
             planned = waiting.popleft()
             call = Call()
+            for one in planned.parts:
+                fetch.at(places[one]).asking = call
             response, body = await self._answer(fetch, [places[one] for one in planned.parts], call)
             if response.status in TOO_LARGE:
                 waiting.extendleft(reversed(bisected(planned)))
@@ -192,7 +216,10 @@ class Fan:
         ip = asked.request.client.ip
         demand = Demand(ip, priority_of(asked.request), asked.line.expected_s, charge=len(places))
         try:
-            return await self._upstream.send(fetch.of(places), asked.line.request_id, call, self._timeouts, demand)
+            response = await self._upstream.send(fetch.of(places), asked.line.request_id, call, self._timeouts, demand)
+            for place in places:
+                fetch.at(place).groups = groups_of(response, asked.host)
+            return response
         finally:
             fetch.call.sent += call.sent - before
             fetch.call.first_byte = fetch.call.first_byte or call.first_byte
@@ -211,7 +238,7 @@ class Fan:
         sliced, plain = cut_answer(fetch.splitting, fetch.cut, places, response, body)
         keys = [fetch.keys.parts[place] for place in places]
         made = entries_of(sliced, keys, fetch.keys.around, replace(response, body=plain), storing, asked, now, cost)
-        await self._parts.keep(made.kept, fetch.keys.around, asked, call.asked_at)
+        await self._parts.keep(made.kept, fetch.keys, asked, call.asked_at)
         for key, share in zip(keys, sliced.shares, strict=True):
             landed = fetch.flying[key].landed
             if not landed.done():

@@ -1,11 +1,11 @@
 """Where the parts of composite answers stand in the store, each with its own lifetime, and the frame around them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from proxy.clock import Clock
 from proxy.core.composite import Cut, Frame, Share, united
-from proxy.core.freshness import Act, judge
+from proxy.core.freshness import Act, judge, softened
 from proxy.core.part_key import around_key, part_keys
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting
@@ -13,6 +13,7 @@ from proxy.core.types import Entry, Request
 from proxy.errors import Fallback
 from proxy.places import Asked, Places
 from proxy.store import Store
+from proxy.store.epochs import Epochs
 
 _ANYBODYS = frozenset({b"accept-encoding"})
 """What an answer may vary by that is asked for as we ask."""
@@ -31,10 +32,23 @@ def told_apart(key: bytes, request: Request) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of a request's parts, in their order, and of the frame of its answers."""
+    """The keys of a request's parts, in their order, and of the frame of its answers.
+
+    `targets` are what these are purged by, whoever asks, where that is another key.
+    """
 
     around: bytes
     parts: Sequence[bytes]
+    targets: Mapping[bytes, bytes] = field(default_factory=dict)
+
+    @property
+    def all(self) -> tuple[bytes, ...]:
+        """Return all, each once."""
+        return (self.around, *dict.fromkeys(self.parts))
+
+    def target(self, key: bytes) -> bytes:
+        """Return what the entry with one of these keys is purged by."""
+        return self.targets.get(key, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +78,21 @@ class Parts:
         self._places = places
         self._clock = clock
         self._failed = failed
+        self._softened = Epochs()
+        """When parts were last made stale one by one: what is under way is older than that."""
 
     async def keys(self, asked: Asked, cut: Cut, splitting: Splitting) -> Keys:
         """Return the keys of a request's parts. Raises Fallback where its frame has no certain key."""
-        frame = await self._places.key(replace(asked, request=cut.frame))
-        return Keys(around_key(frame, splitting.signature), part_keys(frame, splitting.signature, cut.parts))
+        frame, bare = await self._places.keys(replace(asked, request=cut.frame))
+        keys = Keys(around_key(frame, splitting.signature), part_keys(frame, splitting.signature, cut.parts))
+        if bare == frame:
+            return keys
+        targets = (around_key(bare, splitting.signature), *part_keys(bare, splitting.signature, cut.parts))
+        return replace(keys, targets=dict(zip((keys.around, *keys.parts), targets, strict=True)))
 
     async def known(self, keys: Keys, asked: Asked) -> Known:
         """Look up all parts at once. Raises Fallback where they are not for this request."""
-        wanted = (keys.around, *dict.fromkeys(keys.parts))
+        wanted = keys.all
         try:
             found = await self._store.get_many(wanted)
         except Exception as error:  # noqa: BLE001
@@ -81,7 +101,7 @@ class Parts:
         now = self._clock.wall()
         fresh, stale, frame = {}, {}, None
         for key, stored in zip(wanted, found, strict=True):
-            entry = None if stored is None else self._places.purges.left_of(stored)
+            entry = None if stored is None else self._places.purges.left_of(stored, keys.target(key))
             held = None if entry is None else _read(entry, Frame if key == keys.around else Share)
             if held is None:
                 continue
@@ -95,13 +115,17 @@ class Parts:
                 stale[key] = held
         return Known(fresh, stale, frame)
 
-    async def keep(self, entries: Mapping[bytes, Entry], around: bytes, asked: Asked, asked_at: float) -> None:
-        """Store what may be stored, unless it was overtaken since it was asked for; the frame's key is `around`."""
-        purges = self._places.purges
-        kept = {key: one for key, one in entries.items() if not purges.took(one.rule, one.groups, b"", asked_at)}
+    async def keep(self, entries: Mapping[bytes, Entry], keys: Keys, asked: Asked, asked_at: float) -> None:
+        """Store what may be stored, unless it was overtaken since it was asked for."""
+        self._places.purges.note(asked_at)
+        kept = {
+            key: one
+            for key, one in entries.items()
+            if not self.overtook(keys.target(key), one.rule, one.groups, asked_at)
+        }
         try:
-            if around in kept:
-                kept[around] = await self._with_known(around, kept[around])
+            if keys.around in kept:
+                kept[keys.around] = await self._with_known(keys.around, kept[keys.around])
             await self._store.set_many(kept)
         except Exception as error:  # noqa: BLE001
             self._failed(error, asked.line.request_id)
@@ -120,9 +144,37 @@ class Parts:
         except Fallback:
             return entry  # the service writes its answers in another way now
 
-    async def drop(self, keys: Keys) -> None:
-        """Forget the parts of a request; raises what a broken store raises."""
-        await self._store.delete((keys.around, *keys.parts))
+    def overtook(self, target: bytes, rule: str, groups: Iterable[bytes], asked_at: float) -> bool:
+        """Tell whether a part that was asked for at `asked_at` (wall clock) was purged since, hard or soft."""
+        overtook = self._places.purges.overtook(rule, groups, (target,), asked_at)
+        return overtook or asked_at <= self._softened.last((target,))
+
+    async def forget(self, asked: Asked, *, soft: bool = False) -> bool:
+        """Forget the parts of a request, whoever asks for them, or make its own stale; tell whether any was stored.
+
+        Where it has none with certainty, none was ever stored. Raises what a broken store raises.
+        """
+        splitting = asked.rule.splitting
+        try:
+            cut = None if splitting is None else splitting.named(asked.request)
+            keys = None if splitting is None or cut is None else await self.keys(asked, cut, splitting)
+        except Fallback:
+            return False
+        if keys is None:
+            return False
+        now, targets = self._clock.wall(), [keys.target(key) for key in keys.all]
+        found = dict(zip(keys.all, await self._store.get_many(keys.all), strict=True))
+        left = {
+            key: self._places.purges.left_of(one, keys.target(key)) for key, one in found.items() if one is not None
+        }
+        held = {key: one for key, one in left.items() if one is not None}
+        if soft:
+            self._softened.begin(targets, now)
+            await self._store.set_many({key: softened(one, now) for key, one in held.items()})
+        else:
+            self._places.purges.targets(targets, now)
+            await self._store.delete(keys.all)
+        return bool(held)
 
 
 def _read(entry: Entry, kind: type[Share] | type[Frame]) -> Held | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
 from proxy.core.cache_control import Directives
-from proxy.core.freshness import age_of
+from proxy.core.freshness import softened
 from proxy.core.key import Scope, key_of, query_of, variant_key
 from proxy.core.log_line import LogLine
 from proxy.core.no_vary_search import NAME as NO_VARY_SEARCH
@@ -113,9 +113,14 @@ class Places:
         asked.line.lookup_s = self._clock.timer() - made
         return found
 
-    async def key(self, asked: Asked) -> bytes:
-        """Return the key of a request. Raises Fallback where it has no certain one."""
-        return key_of(await self._query(asked), self._scopes[asked.rule.name])
+    async def keys(self, asked: Asked) -> tuple[bytes, bytes]:
+        """Return the key of a request, and the one that it has whoever asks (see `bare`).
+
+        Raises Fallback where it has no certain one.
+        """
+        query = await self._query(asked)
+        key = key_of(query, self._scopes[asked.rule.name])
+        return key, self.bare(query, asked) if query.fields else key
 
     async def _query(self, asked: Asked) -> Query:
         secret = self._scopes[asked.rule.name].secret
@@ -253,7 +258,7 @@ class Places:
         now = self._clock.wall()
         places = await self._all_at(home)
         held = zip(places, await self._store.get_many(places), strict=True)
-        stale = {place: replace(one, ttl=min(one.ttl, age_of(one, now))) for place, one in held if one is not None}
+        stale = {place: softened(one, now) for place, one in held if one is not None}
         await self._store.set_many(stale)
 
     async def _all_at(self, home: bytes) -> tuple[bytes, ...]:

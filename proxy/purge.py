@@ -14,6 +14,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.types import Client, Request
 from proxy.errors import Fallback
+from proxy.parts import Parts
 from proxy.places import Asked, Places
 from proxy.store.epochs import ALL
 from proxy.upstream.flights import Flights
@@ -85,9 +86,10 @@ class Wanted:
 class Purge:
     """Purges; what is being fetched meanwhile for a purged key is not stored."""
 
-    def __init__(self, rules: Sequence[Rule], places: Places, flights: Flights, clock: Clock) -> None:
+    def __init__(self, rules: Sequence[Rule], places: Places, parts: Parts, flights: Flights, clock: Clock) -> None:
         self._rules = rules
         self._places = places
+        self._parts = parts
         self._flights = flights
         self._clock = clock
 
@@ -117,7 +119,7 @@ class Purge:
         return None
 
     async def _by_request(self, request: Request, *, soft: bool) -> bool:
-        """Purge what a request finds; hard, also what others find with other cookies or credentials."""
+        """Purge what a request finds, and its parts; hard, also what others find with other cookies or credentials."""
         host = normal_host(request)
         request, rule, _ = matched(self._rules, request, host)
         if rule is not None and rule.offers_query and request.method == "QUERY":
@@ -140,7 +142,7 @@ class Purge:
             for home in {found.key, found.home, bare} - purged:
                 held = await self._by_key(home, soft=soft) or held
                 purged.add(home)
-        return held
+        return await self._parts.forget(asked, soft=soft) or held
 
     async def _by_key(self, key: bytes, *, soft: bool) -> bool:
         self._flights.disown(lambda flight: key in {flight.key, flight.home, flight.bare})

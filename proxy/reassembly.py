@@ -94,7 +94,7 @@ class Reassembly:
         if self._rollouts.stage(asked.rule.name) is Stage.ON:
             keys, now = await self._parts.keys(asked, cut, splitting), self._clock.wall()
             made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places))
-            await self._parts.keep(made.kept, keys.around, asked, asked_at)
+            await self._parts.keep(made.kept, keys, asked, asked_at)
 
     def _differs(self, asked: Asked, evidence: Evidence) -> None:
         evidence.different += 1

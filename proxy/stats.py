@@ -13,7 +13,7 @@ from proxy.core.rules import UNMATCHED
 from proxy.core.types import Outcome
 
 ERROR_SOURCES = ("client", "upstream", "proxy")
-_SUMS = ("upstream_calls", "upstream_s", "seconds_saved", "bytes_in", "bytes_out")
+_SUMS = ("upstream_calls", "upstream_s", "seconds_saved", "bytes_in", "bytes_out", "parts", "parts_hit")
 
 
 _TOLD_BY_THEIR_JOB = frozenset({Reason.RESPOND_ASYNC, Reason.WAIT_OVER})
@@ -33,6 +33,9 @@ class Operation:
     seconds_saved: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    parts: int = 0
+    """Of the answers that were put together; `parts_hit` of these were known."""
+    parts_hit: int = 0
 
     @property
     def n(self) -> int:
@@ -75,6 +78,9 @@ class Operation:
         if line.upstream_calls:
             self.upstream_calls += line.upstream_calls
             self.upstream_s += line.upstream_s or 0.0
+        if line.merge_s is not None:  # else it was not put together of its parts
+            self.parts += line.parts or 0
+            self.parts_hit += line.parts_hit or 0
         if line.cost is not None:
             self.seconds_saved += max(0.0, line.cost - line.duration_s)
 
@@ -142,7 +148,7 @@ def merged(started: float, written: Iterable[bytes]) -> Stats:
 
 def _read(counted: Mapping[str, Any]) -> Operation:
     by_outcome = {Outcome(outcome): _timings(timings) for outcome, timings in counted["by_outcome"].items()}
-    sums = {name: counted[name] for name in _SUMS}
+    sums = {name: counted.get(name, 0) for name in _SUMS}  # another process may be of an earlier release
     overhead, queue = _timings(counted["overhead"]), _timings(counted["queue"])
     return Operation(by_outcome, dict(counted["errors"]), overhead, queue, **sums)
 

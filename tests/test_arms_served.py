@@ -117,6 +117,7 @@ async def test_an_alias_is_purged_and_explained_as_the_path() -> None:
     here = World(FakeEngine(*[Shop()] * 9, clock=clock), rules=(splitting_rule(aliases=ALIASES),), clock=clock)
     await split(here, "/shop-whole?ids=1,2")
     told = [await here.explain(asked(f"{path}?ids=1,2")) for path in ("/shop", "/shop-whole")]
+    assert told[1]["split"].pop("whole") == "its arm is control"
     assert told[0] == told[1]
     assert told[0]["entry"]["state"] == "fresh"
     assert await here.purge(Wanted("url", request=asked("/shop-split?ids=1,2"))) is True

@@ -50,7 +50,7 @@ class Shelf:
         self, keys: Keys, *shares: Share, frame: Frame = SHOWN, asked_at: float = NOON, **more: float
     ) -> None:
         kept = {key: self.entry(share, **more) for key, share in zip(keys.parts, shares, strict=False)}
-        await self.parts.keep(kept | {keys.around: self.entry(frame)}, keys.around, self.asked("1,2"), asked_at)
+        await self.parts.keep(kept | {keys.around: self.entry(frame)}, keys, self.asked("1,2"), asked_at)
 
     def entry(self, what: Share | Frame, ttl: float = 60.0, **more: float) -> Entry:
         return Entry(200, (), what.packed(), self.clock.wall(), ttl, rule="kept", **more)
@@ -108,11 +108,11 @@ async def test_what_a_purge_took_is_not_known_nor_kept_if_it_was_asked_for_befor
     assert len((await shelf.known(keys)).fresh) == 1
 
 
-async def test_what_is_dropped_is_not_known() -> None:
+async def test_what_is_forgotten_is_not_known() -> None:
     shelf = Shelf()
     keys = await shelf.keys("1,2")
     await shelf.keep(keys, ONE, TWO)
-    await shelf.parts.drop(keys)
+    assert await shelf.parts.forget(shelf.asked("1,2"))
     assert await shelf.known(keys) == Known({}, {}, None)
 
 

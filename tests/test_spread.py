@@ -112,6 +112,7 @@ async def fly(process: Process, sent: int = 1) -> Flight:
 
 
 OVERTAKES = PURGES | {
+    "parts": lambda purges: purges.targets([b"s" * 20, b"t" * 20, b"u" * 20], 20.0),
     "an unsafe request": lambda purges: purges.targets([b"t" * 20], 20.0),
     "softly": lambda purges: purges.rules([b"search"], 20.0, soft=True),
 }
@@ -148,6 +149,23 @@ async def test_who_starts_later_knows_what_was_purged_and_turned_before(two):
     assert late.purges.left_of(KEPT, b"t" * 20) is None
     assert late.purges.left_of(KEPT) is KEPT
     assert late.bypass.on
+    await late.tasks.close()
+
+
+async def test_the_parts_of_one_request_are_told_at_once(two):
+    """A note for each would be thousands of writes for one purge."""
+    board, wires, one, other = two
+    parts = [b"%020d" % number for number in range(65)]
+    one.purges.targets(parts, 20.0)
+    assert all(one.purges.left_of(KEPT, part) is None for part in parts)
+    await until(lambda: other.purges.left_of(KEPT, parts[-1]) is None and board.pinned)
+    assert all(other.purges.left_of(KEPT, part) is None for part in parts)
+    assert len([note for note in board.pinned if note.startswith("purge ")]) == 1
+    assert len([note for note in other.heard if note.startswith(b"p")]) == 1
+    late = Process(board, wires, "c")
+    await late.spread.open()
+    assert all(late.purges.left_of(KEPT, part) is None for part in parts)
+    assert late.purges.left_of(KEPT, b"x" * 20) is KEPT
     await late.tasks.close()
 
 

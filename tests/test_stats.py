@@ -1,5 +1,6 @@
 """LogLines → counters and timings by operation and outcome."""
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from proxy.core.log_line import Call, LogLine
 from proxy.core.reasons import Reason
 from proxy.core.rules import UNMATCHED
 from proxy.core.types import Outcome
-from proxy.stats import ERROR_SOURCES, Operation, Stats
+from proxy.stats import ERROR_SOURCES, Operation, Stats, merged
 
 
 def line(outcome: Outcome = Outcome.MISS, seconds: float = 10.0, rule: str | None = "r", **known) -> LogLine:
@@ -100,6 +101,28 @@ def test_errors_by_their_source():
     )
     assert stats.errors() == {"client": 1, "upstream": 0, "proxy": 2}
     assert counted().errors() == dict.fromkeys(ERROR_SOURCES, 0)
+
+
+PARTS = {
+    "of what was put together": (line(parts=8, parts_hit=6, merge_s=0.001), (8, 6)),
+    "none of which was known": (line(parts=8, parts_hit=0, merge_s=0.001), (8, 0)),
+    "not of what went whole after all": (line(parts=8, parts_hit=6), (0, 0)),
+    "not of what has none": (line(), (0, 0)),
+}
+
+
+@pytest.mark.parametrize(("one", "parts"), PARTS.values(), ids=PARTS)
+def test_parts_and_how_many_of_them_were_known(one, parts):
+    r = counted(one).operations["r"]
+    assert (r.parts, r.parts_hit) == parts
+    r = merged(5.0, [counted(one).written()] * 2).operations["r"]
+    assert (r.parts, r.parts_hit) == (2 * parts[0], 2 * parts[1])
+
+
+def test_what_a_process_of_an_earlier_release_counted_is_read():
+    counts = orjson.loads(counted(line()).written())
+    del counts["r"]["parts"], counts["r"]["parts_hit"]
+    assert merged(5.0, [orjson.dumps(counts)]).operations["r"].n == 1
 
 
 RATIOS = {

@@ -20,6 +20,7 @@ from proxy.core.types import Client, Request
 from proxy.edge import Edge
 from proxy.errors import Refusal
 from proxy.explain import Explain, Forms
+from proxy.explain_parts import ExplainParts
 from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
@@ -86,15 +87,16 @@ class World:
         )
         fetch = Fetch(self.upstream, places, self.flights, self.turns, self.reassembly, self.timeouts, self.clock)
         fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
-        composites = Composites(self.parts, fan, self.rollouts, self.clock)
+        self.composites = composites = Composites(self.parts, fan, self.rollouts, self.clock)
         self.places = places
         self.refresh = refresh = Refresh(fetch, self.flights, self.protection, self.clock, self.roll)
         self.boarding = Boarding(fetch, places, self.flights, self.clock)
         self.accelerate = Accelerate(refresh, composites, places, self.boarding, self.clock)
-        consequences = Consequences(self.rules, places, self.flights, self.clock, self.log.failed)
+        consequences = Consequences(self.rules, places, self.parts, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()
-        self.purge = Purge(self.rules, places, self.flights, self.clock)
-        self.explain = Explain(self.rules, scopes, places, forms, self.clock)
+        self.purge = Purge(self.rules, places, self.parts, self.flights, self.clock)
+        parts = ExplainParts(composites, self.rollouts, self.boarding.usual_s, self.clock)
+        self.explain = Explain(self.rules, scopes, places, parts, forms, self.clock)
         self.ended: list[LogLine] = []
         self.shelf = Shelf(self.store, self.shared, self.clock, self.log.failed)
         self.jobs = Jobs(

@@ -66,13 +66,18 @@ class _Numbers(Collector):
         calls = CounterMetricFamily("frontrunner_upstream_calls", "Calls upstream.", labels=["operation"])
         spent = CounterMetricFamily("frontrunner_upstream_seconds", "Seconds upstream.", labels=["operation"])
         saved = CounterMetricFamily("frontrunner_saved_seconds", "Upstream seconds saved.", labels=["operation"])
+        parts = CounterMetricFamily("frontrunner_parts", "Parts of answers put together.", labels=["operation"])
+        known = CounterMetricFamily("frontrunner_parts_hit", "Of these, known ones.", labels=["operation"])
         for name, operation in self._stats.operations.items():
             for source, count in operation.errors.items():
                 errors.add_metric([name, source], count)
             calls.add_metric([name], operation.upstream_calls)
             spent.add_metric([name], operation.upstream_s)
             saved.add_metric([name], operation.seconds_saved)
-        yield from (errors, calls, spent, saved)
+            if operation.parts:
+                parts.add_metric([name], operation.parts)
+                known.add_metric([name], operation.parts_hit)
+        yield from (errors, calls, spent, saved, parts, known)
 
     def _held(self) -> Iterator[Metric]:
         held = self._store.status()

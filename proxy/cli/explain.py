@@ -7,6 +7,8 @@ import typer
 
 from proxy.cli.running import DEFAULT_URL, Token, Url, fields, plain, sent
 
+_HIDDEN = "…"
+
 
 def explain(
     method: Annotated[str, typer.Argument(metavar="METHOD", show_default=False)],
@@ -35,6 +37,8 @@ def lines(told: dict[str, Any]) -> list[str]:
     if "key" in told:
         out.append(f"key      {told['key']['hash']}")
         out += [f"           {part}: {_said(value)}" for part, value in told["key"]["form"].items()]
+    if "split" in told:
+        out += _split(told["split"])
     if "entry" in told:
         out.append(f"entry    {_entry(told['entry'])}")
     if "would" in told:
@@ -47,6 +51,26 @@ def lines(told: dict[str, Any]) -> list[str]:
         out.append(f"nearest  {nearest['key']}")
         out += [_part(one["part"], one["here"], "≠", one["there"]) for one in nearest["differs"]]
     return [plain(line) for line in out]
+
+
+def _split(split: dict[str, Any]) -> list[str]:
+    named = [f"{split['parts']} part{'' if split['parts'] == 1 else 's'}"] if "parts" in split else ["no parts"]
+    counts = [*named, *[f"{split[name]} {name}" for name in ("fresh", "stale", "missing") if name in split]]
+    state = " (demoted)" if split.get("state") == "demoted" else ""
+    out = [f"split    {split['mode']}{state}: {', '.join(counts)}"]
+    if any(part["label"] != _HIDDEN for part in split.get("each", ())):
+        out += [
+            f"           {part['label']}{': ' + part['state'] if 'state' in part else ''}" for part in split["each"]
+        ]
+        out += ["           [more]"] if split["parts"] > len(split["each"]) else []
+    if "frame" in split:
+        known = (", known" if split["frame_known"] else ", not known") if "frame_known" in split else ""
+        out.append(f"           frame {split['frame']}{known}")
+    if "fetch" in split:
+        fetch = split["fetch"]
+        calls = f"{fetch['calls']} call{'' if fetch['calls'] == 1 else 's'}, {fetch['at_once']} at once"
+        out.append(f"           asks for {fetch['parts']} in {calls} (residual: {split['residual']})")
+    return [*out, f"           goes whole: {split['whole']}"] if "whole" in split else out
 
 
 def _would(would: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ Values that may be secrets are shown as `…`, whatever asks for them; what is h
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.core import json_text
@@ -130,6 +130,13 @@ def form_of(query: Query) -> Form:
 def shown_of(form: Form) -> dict[str, str]:
     """Return what a reader needs to see of a normal form."""
     return {name: part.shown for name, part in form.items() if not part.aside}
+
+
+def labels_shown(labels: Sequence[str | None], asked: Form, frame: Form) -> list[str]:
+    """Return what names parts, as far as a reader sees it in the form of their request; else it is hidden."""
+    told = {name: part.shown for name, part in asked.items() if frame.get(name) != part and not part.whole}
+    seen = [shown for name, shown in told.items() if name != "body"]  # of which only the length is told
+    return [label if label and any(label in shown for shown in seen) else HIDDEN for label in labels]
 
 
 def differences(here: Form, there: Form) -> tuple[Difference, ...]:

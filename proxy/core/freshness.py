@@ -1,6 +1,6 @@
 """Entry × now → is it still good, and what is to be done (RFC 9111 §4.2); all times in seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from proxy.core.cache_control import Directives, seconds
@@ -50,6 +50,11 @@ def age_of(entry: Entry, now: float) -> float:
 def left(entry: Entry, now: float) -> float:
     """Return how long the entry is still fresh; negative once it is not."""
     return entry.ttl - age_of(entry, now)
+
+
+def softened(entry: Entry, now: float) -> Entry:
+    """Return an entry whose time is over: it is stale from now on, if it was not before."""
+    return replace(entry, ttl=min(entry.ttl, age_of(entry, now)))
 
 
 def judge(entry: Entry | None, now: float, asked: Directives) -> Verdict:

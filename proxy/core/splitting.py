@@ -54,6 +54,10 @@ class Splitting:
         self.merge.check(cut.parts)
         return cut
 
+    def named(self, request: Request) -> Cut | None:
+        """Return the parts that a request names, however few: what is said of it is said of these."""
+        return self.by.plan(request, self.limits)
+
     @property
     def residual(self) -> Bounds:
         """Return how missing parts are asked for: each alone where no answer tells whose an item is."""

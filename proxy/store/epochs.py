@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from hashlib import blake2b
 
-from proxy.core.types import Entry
+from proxy.core.types import DIGEST_BYTES, Entry
 
 MOST = 10_000
 ALL = b""
@@ -15,6 +15,7 @@ PURGED = b"p"
 """What a message begins with that tells of a purge."""
 
 _FLOOR = b"f"
+_SEVERAL = b"s"
 _NEVER = float("-inf")
 _MOST_NAME_BYTES = 32
 
@@ -92,8 +93,21 @@ class Purges:
         self._purge(b"G" if soft else b"g", names, now)
 
     def targets(self, names: Iterable[bytes], now: float) -> None:
-        """Purge what was asked for at these targets, whoever asked (RFC 9111 §4.4)."""
-        self._purge(b"t", names, now)
+        """Purge what was asked for at these targets, keys of DIGEST_BYTES, whoever asked (RFC 9111 §4.4).
+
+        Several are told at once: the parts of one request are many.
+        """
+        several = [*names]
+        if len(several) < 2:
+            self._purge(b"t", several, now)
+            return
+        at, told = max(now, self._newest), b"".join(several)
+        self._begin_all(several, at)
+        self.tell(PURGED + _SEVERAL + b"%r " % at + told, f"t {_short(told).hex()}")
+
+    def _begin_all(self, targets: Iterable[bytes], at: float) -> None:
+        self._any = True
+        self._targets.begin(targets, at)
 
     def _purge(self, kind: bytes, names: Iterable[bytes], now: float) -> None:
         at = max(now, self._newest)
@@ -108,7 +122,9 @@ class Purges:
     def hear(self, message: bytes) -> None:
         """Purge what another process tells."""
         kind, name = message[len(PURGED) : len(PURGED) + 1], message.partition(b" ")[2]
-        if kind == _FLOOR:
+        if kind == _SEVERAL:
+            self._begin_all([name[at : at + DIGEST_BYTES] for at in range(0, len(name), DIGEST_BYTES)], at_of(message))
+        elif kind == _FLOOR:
             self._any = True
             self._targets.raise_floor(at_of(message))
         else:
@@ -116,8 +132,12 @@ class Purges:
 
     def took(self, rule: str, groups: Iterable[bytes], target: bytes, asked_at: float) -> bool:
         """Tell whether an answer that was asked for at `asked_at` is gone."""
-        self._newest = max(self._newest, asked_at)
+        self.note(asked_at)
         return self._any and asked_at <= self._last(rule, groups, target, soft=False)
+
+    def note(self, asked_at: float) -> None:
+        """Take note of an answer that was asked for at `asked_at`: no later purge is earlier than that."""
+        self._newest = max(self._newest, asked_at)
 
     def overtook(self, rule: str, groups: Iterable[bytes], targets: Iterable[bytes], asked_at: float) -> bool:
         """Tell whether an answer that was asked for at `asked_at` is gone, or is stale from the beginning."""

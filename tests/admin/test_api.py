@@ -75,6 +75,14 @@ async def test_all_operations() -> None:
     assert told["seconds_saved"] == one["seconds_saved"]
 
 
+async def test_an_operation_that_was_split_tells_of_its_parts() -> None:
+    desk = filled()
+    assert "split" not in await desk.numbers("performance/query")
+    for known in (0, 6):
+        desk.count("partial", 1.0, parts=8, parts_hit=known, merge_s=0.001)
+    assert (await desk.numbers("performance/query"))["split"] == {"parts": 16, "parts_hit": 6}
+
+
 async def test_an_operation_that_nobody_asked_for_yet() -> None:
     """A rule is known from the start, with nothing counted."""
     told = await Desk("search").numbers("performance/search")

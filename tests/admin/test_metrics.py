@@ -19,7 +19,7 @@ async def desk() -> Desk:
     desk = Desk()
     for seconds in DURATIONS:
         desk.count("miss", seconds, upstream_s=seconds / 2)
-    desk.count("hit", 0.001, cost=60.0)
+    desk.count("hit", 0.001, cost=60.0, parts=8, parts_hit=6, merge_s=0.0005)
     desk.count("error", 0.5, rule=None, error_source="client")
     await desk.keep(b"a" * 20, b"x" * 1000)
     return desk
@@ -58,6 +58,9 @@ async def test_the_numbers_are_those_of_the_stats(accept: str, desk: Desk) -> No
     assert told["frontrunner_upstream_calls_total", "query"] == len(DURATIONS)
     assert told["frontrunner_upstream_seconds_total", "query"] == pytest.approx(sum(DURATIONS) / 2)
     assert told["frontrunner_saved_seconds_total", "query"] == pytest.approx(59.999)
+    assert told["frontrunner_parts_total", "query"] == 8
+    assert told["frontrunner_parts_hit_total", "query"] == 6
+    assert ("frontrunner_parts_total", "unmatched") not in told
     held = desk.store.status()
     assert told["frontrunner_store_entries",] == held.entries == 1
     assert told["frontrunner_store_bytes",] == held.bytes

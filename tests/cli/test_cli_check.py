@@ -191,6 +191,69 @@ def test_a_sample_is_explained_to_its_key_and_verdict(check, arguments, told):
     assert re.sub(r"[0-9a-f]{40}", "KEY", shown) == told
 
 
+SPLIT = """\
+upstream: http://127.0.0.1:8000
+rules:
+  - name: shop
+    match: {path: /shop}
+    split:
+      by: {query_list: {name: %s, deny_params: [sort]}}
+      merge: {keyed: {items: $.items}}
+      when: {min_parts: 2}
+    ttl: 1h
+"""
+
+CUTS = {
+    "in two": (
+        "ids",
+        "GET /shop?ids=7,9",
+        """\
+split    shadow: 2 parts
+           7
+           9
+           frame KEY
+""",
+    ),
+    "in two that may be secrets": ("pass", "GET /shop?pass=hunter2,9", "split    shadow: 2 parts\n           frame KEY\n"),
+    "not: one is too few": (
+        "ids",
+        "GET /shop?ids=7",
+        """\
+split    shadow: 1 part
+           7
+           frame KEY
+           goes whole: it has fewer than 2 parts
+""",
+    ),
+    "not: there are none": (
+        "ids", "GET /shop?id=7", "split    shadow: no parts\n           goes whole: it names no parts\n",
+    ),
+    "not: it is denied": (
+        "ids", "GET /shop?ids=7,9&sort=up", "split    shadow: no parts\n           goes whole: split_denied\n",
+    ),
+    "not: one comes twice": (
+        "ids",
+        "GET /shop?ids=7,7",
+        """\
+split    shadow: 2 parts
+           7
+           7
+           frame KEY
+           goes whole: duplicate_part
+""",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "sample", "told"), CUTS.values(), ids=CUTS)
+def test_the_cut_of_a_sample_is_shown(check, name, sample, told):
+    result = check(SPLIT % name, "--try", sample)
+    assert (result.exit_code, result.stderr) == (0, "")
+    shown = re.sub(r"[0-9a-f]{40}", "KEY", result.stdout)
+    assert shown.endswith(f"{told}now      answer from the store, or fetch and keep for 1h\n")
+    assert "hunter2" not in shown
+
+
 def test_several_samples_one_after_the_other(check):
     result = check(TRY, "--try", "GET http://site.test/search?q=a", "--try", "GET http://SITE.test:80/search?q=A")
     first, second = re.findall(r"^key +(\w+)$", result.stdout, re.MULTILINE)

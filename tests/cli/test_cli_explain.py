@@ -3,16 +3,21 @@
 import json
 
 import pytest
+from catalogue import Catalogue
 from fakes import FakeEngine, answer
 from typer.testing import CliRunner
 from world import World, asked, rule
 
 from proxy.cli import app
 from proxy.cli.explain import lines
+from proxy.core.fan_out import Bounds
+from proxy.core.merge.keyed import Keyed
 from proxy.core.normalize.drop_params import DropParams
 from proxy.core.normalize.json import Json
 from proxy.core.normalize.lower import Lower
 from proxy.core.normalize.sort_params import SortParams
+from proxy.core.split.query_list import QueryList
+from proxy.core.splitting import Splitting, Stage
 
 JSON = (b"content-type", b"application/json")
 READ = (SortParams(), DropParams(("utm_*",)), Lower(("q",)))
@@ -31,6 +36,12 @@ def world(**more) -> World:
         error=60.0,
     )
     return World(FakeEngine(answer(b"12345678", (b"vary", b"x-a"), (b"cache-groups", b'"g"'))), rules=(search, ask))
+
+
+def in_parts(service, name="ids") -> World:
+    """Return a proxy that answers lists from their parts."""
+    splitting = Splitting(QueryList(name), Keyed("$"), bounds=Bounds("single"), stage=Stage.ON)
+    return World(FakeEngine(*[service] * 9), rules=(rule("list", "/list", splitting=splitting, ttl=10.0),))
 
 
 def printed(told, **keys) -> str:
@@ -153,6 +164,61 @@ async def test_only_the_order_only_what_is_hidden_and_nothing_at_all() -> None:
     assert printed(told).splitlines()[-1] == "           $.pin: … ≠ … (in what is not shown)"
     assert printed({"rule": "r", "steps": [], "key": {"hash": "k", "form": {"query": ""}}}).endswith("query: (empty)\n")
     assert printed({"rule": "r", "refused": "bad_request"}).endswith("now      error: refuse it (bad_request)\n")
+
+
+async def test_a_composite_and_how_its_parts_stand() -> None:
+    here = in_parts(Catalogue())
+    await here.ask(asked("/list?ids=7,9"))
+    here.clock.advance(11)
+    await here.ask(asked("/list?ids=8,10"))
+    told = await here.explain(asked("/list?ids=7,8,11"))
+    assert (
+        printed(told, KEY=told["key"]["hash"], FRAME=told["split"]["frame"])
+        == """\
+rule     list
+key      KEY
+           method: GET
+           host: site.test
+           path: /list
+           query: ids=7,8,11
+split    on: 3 parts, 1 fresh, 1 stale, 1 missing
+           7: stale
+           8: fresh
+           11: missing
+           frame FRAME, known
+           asks for 2 in 1 call, 1 at once (residual: single)
+entry    none
+now      partial: fetch what is missing of its parts, and answer from them
+"""
+    )
+
+
+async def test_a_composite_that_goes_whole() -> None:
+    here = in_parts(Catalogue())
+    here.rollouts.demote("list")
+    told = await here.explain(asked("/list?ids=7,8&token=hunter2"))
+    shown = printed(told, FRAME=told["split"]["frame"])
+    assert (
+        """\
+split    shadow (demoted): 2 parts, 0 fresh, 0 stale, 2 missing
+           7: missing
+           8: missing
+           frame FRAME, not known
+           asks for 2 in 1 call, 1 at once (residual: single)
+           goes whole: its split is shadow
+"""
+        in shown
+    )
+    assert "split    on: no parts\n           goes whole: it names no parts\n" in printed(
+        await in_parts(Catalogue()).explain(asked("/list"))
+    )
+
+
+async def test_parts_that_may_be_secrets_are_counted_only() -> None:
+    here = in_parts(Catalogue(), "token")
+    told = await here.explain(asked("/list?token=hunter2,b"))
+    shown = printed(told, FRAME=told["split"]["frame"])
+    assert "split    on: 2 parts, 0 fresh, 0 stale, 2 missing\n           frame FRAME, not known\n" in shown
 
 
 async def test_with_the_bypass_on() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.cache_control import parse
-from proxy.core.freshness import Act, age_of, bridges, judge, left, wants_newer
+from proxy.core.freshness import Act, age_of, bridges, judge, left, softened, wants_newer
 from proxy.core.reasons import Reason
 from proxy.core.types import Entry, Outcome
 
@@ -30,6 +30,13 @@ AGES = {
 @pytest.mark.parametrize(("stored", "later", "age", "remains"), AGES.values(), ids=AGES)
 def test_age_and_what_is_left(stored, later, age, remains):
     assert (age_of(stored, AT + later), left(stored, AT + later)) == (age, remains)
+
+
+@pytest.mark.parametrize(("later", "remains"), [(0, 0), (10, 0), (59, 0), (70, -10)])
+def test_what_is_made_stale_has_no_time_left_and_gains_none(later, remains):
+    stale = softened(entry(), AT + later)
+    assert left(stale, AT + later) == remains
+    assert judge(stale, AT + later + 1, parse(None)).act is not Act.DELIVER
 
 
 HIT = (Act.DELIVER, Outcome.HIT, None)
