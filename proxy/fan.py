@@ -44,6 +44,7 @@ class Landed:
 class _Flying:
     landed: asyncio.Future[Landed]
     call: Call
+    asked_at: float
 
 
 @dataclass(slots=True)
@@ -103,13 +104,18 @@ class Fan:
         """
         wanted = {keys.parts[place]: place for place in missing}
         under_way = {key: self._flying.get(told_apart(key, asked.request)) for key in wanted}
-        joined = {key: one for key, one in under_way.items() if one is not None}
+        rule, now = asked.rule.name, self._clock.wall()
+        joined = {
+            key: one
+            for key, one in under_way.items()
+            if one is not None and not self._parts.overtaken(rule, one.asked_at)
+        }
         own = {key: place for key, place in wanted.items() if key not in joined}
         line = asked.line
         if own:
             call = Call()
             loop = asyncio.get_running_loop()
-            flying = {key: _Flying(loop.create_future(), call) for key in own}
+            flying = {key: _Flying(loop.create_future(), call, now) for key in own}
             self._flying |= {told_apart(key, asked.request): one for key, one in flying.items()}
             fetch = _Fetch(asked, splitting, cut, keys, flying, call, knows_between)
             self._tasks.start(self._fly(fetch, list(own.values())))
@@ -183,8 +189,10 @@ class Fan:
             else:
                 if body is None:
                     raise Fallback(Reason.TOO_LARGE)
-                if response.status < 500 or call.sent > 1 or not self._protection.budget.take():
+                if response.status < 500:
                     return response, body
+                if call.sent > 1 or not self._protection.budget.take():
+                    raise _failed(response.status)
             call.begin_again()
 
     async def _sent(self, fetch: _Fetch, places: Sequence[int], call: Call) -> Response:
@@ -263,6 +271,12 @@ def not_for_parts(response: Response, storing: Storing, request: Request) -> Rea
     if storing.guessed or storing.withheld:
         return Reason.NO_TTL
     return None if is_for(storing.vary, request) else Reason.VARY
+
+
+def _failed(status: int) -> UpstreamError:
+    error = UpstreamError(f"parts were answered with {status}")
+    error.reason = Reason.STATUS
+    return error
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:

@@ -95,6 +95,10 @@ class Parts:
                 stale[key] = held
         return Known(fresh, stale, frame)
 
+    def overtaken(self, rule: str, asked_at: float) -> bool:
+        """Tell whether all of a rule was purged since something was asked for: who comes now must not get that."""
+        return self._places.purges.took(rule, (), b"", asked_at)
+
     async def keep(self, entries: Mapping[bytes, Entry], around: bytes, asked: Asked, asked_at: float) -> None:
         """Store what may be stored, unless it was overtaken since it was asked for; the frame's key is `around`."""
         purges = self._places.purges
