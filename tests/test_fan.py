@@ -462,3 +462,22 @@ async def test_what_is_purged_while_it_is_under_way_is_asked_for_anew_by_who_com
     assert engine.asked == ["1,2", "1,2"]
     assert (await here.ask(listed("2,1"))).body == right("2,1")
     assert len(engine.asked) == 2
+
+
+@virtually
+async def test_an_answer_to_one_part_is_a_part_of_later_answers_to_more() -> None:
+    here, engine = shops(residual="single")
+    for ids in ("1,2", "3", "3,1"):
+        assert (await here.ask(listed(ids))).body == right(ids)
+    assert (here.outcomes, engine.asked) == (["miss", "miss", "hit"], ["1,2", "3"])
+
+
+@virtually
+async def test_an_answer_to_one_part_that_is_written_otherwise_is_no_part_of_answers_to_more() -> None:
+    here, engine = shops(residual="single")
+    await here.ask(listed("1,2"))
+    engine.fault = lambda ids, number: answer(b'{"items": [{"id": "3"}], "only": true}', FRESH)
+    await here.ask(listed("3"))
+    engine.fault = lambda ids, number: None
+    assert (await here.ask(listed("3,1"))).body == right("3,1")
+    assert (here.outcomes, engine.asked) == (["miss", "miss", "partial"], ["1,2", "3", "3"])
