@@ -207,8 +207,10 @@ class Fan:
             else:
                 if body is None:
                     raise Fallback(Reason.TOO_LARGE)
-                if response.status < 500 or call.sent > 1 or not self._protection.budget.take():
+                if response.status < 500:
                     return response, body
+                if call.sent > 1 or not self._protection.budget.take():
+                    raise _failed(response.status)
             call.begin_again()
 
     async def _sent(self, fetch: _Fetch, places: Sequence[int], call: Call) -> Response:
@@ -290,6 +292,12 @@ def not_for_parts(response: Response, storing: Storing, request: Request) -> Rea
     if storing.guessed or storing.withheld:
         return Reason.NO_TTL
     return None if is_for(storing.vary, request) else Reason.VARY
+
+
+def _failed(status: int) -> UpstreamError:
+    error = UpstreamError(f"parts were answered with {status}")
+    error.reason = Reason.STATUS
+    return error
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.clock import Clock
+from proxy.core.composite import Cut, Frame, united
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting, Stage
 from proxy.core.storing import Storing
@@ -79,8 +80,13 @@ class Reassembly:
         cost: float,
         asked_at: float,
     ) -> None:
-        cut = splitting.cut(asked.request)
+        cut = splitting.cut(asked.request, least=1)
         if cut is None:
+            return
+        is_on = self._rollouts.stage(asked.rule.name) is Stage.ON
+        if len(cut.parts) < splitting.min_parts:
+            if is_on and not_for_parts(response, storing, asked.request) is None:
+                await self._keep_few(asked, splitting, cut, response, body, storing, cost, asked_at)
             return
         if reason := not_for_parts(response, storing, asked.request):
             raise Fallback(reason)
@@ -91,10 +97,38 @@ class Reassembly:
             self._differs(asked, evidence)
             return
         evidence.equal += 1
-        if self._rollouts.stage(asked.rule.name) is Stage.ON:
+        if is_on:
             keys, now = await self._parts.keys(asked, cut, splitting), self._clock.wall()
             made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places))
             await self._parts.keep(made.kept, keys, asked, asked_at)
+
+    async def _keep_few(
+        self,
+        asked: Asked,
+        splitting: Splitting,
+        cut: Cut,
+        response: Response,
+        body: bytes,
+        storing: Storing,
+        cost: float,
+        asked_at: float,
+    ) -> None:
+        """Keep the parts of an answer to fewer than are worth a split, if it is written as answers to more are.
+
+        That it can be put together again proves nothing.
+        """
+        keys, now = await self._parts.keys(asked, cut, splitting), self._clock.wall()
+        around = (await self._parts.known(keys, asked)).frame
+        places = range(len(cut.parts))
+        try:
+            sliced, _ = cut_answer(splitting, cut, places, response, body)
+            if around is None or not isinstance(around.share, Frame):
+                return
+            united([around.share, sliced.frame])
+        except Fallback:
+            return
+        made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places))
+        await self._parts.keep(made.kept, keys, asked, asked_at)
 
     def _differs(self, asked: Asked, evidence: Evidence) -> None:
         evidence.different += 1

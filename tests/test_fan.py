@@ -17,6 +17,7 @@ from world import World
 from proxy.core.merge.keyed import Keyed
 from proxy.core.types import Request, Response
 from proxy.errors import UpstreamReset
+from proxy.purge import Wanted
 
 EIGHT = "1,2,3,4,5,6,7,8"
 FRAME = "91,92,93"
@@ -427,3 +428,56 @@ async def test_fetches_beside_each_other_all_teach_what_parts_cost() -> None:
     engine.shop.asked.clear()
     _, took = await timed(here, EIGHT)
     assert (len(engine.asked), took) == (4, pytest.approx(2.0))
+
+
+@virtually
+async def test_a_service_that_failed_once_does_not_hide_what_is_known() -> None:
+    here, engine = shops(lambda ids, number: error(503) if "9" in ids else None, residual="single")
+    await known(here, engine, "1,2")
+    assert (await here.ask(listed("1,9"))).status == 503
+    assert (await here.ask(listed("2,1"))).body == right("2,1")
+    assert (here.outcomes[1:], engine.asked) == (["miss:status", "hit"], ["9", "9", "1,9"])
+
+
+@virtually
+async def test_stale_parts_stand_in_for_a_service_that_fails_where_it_is_not_asked_again() -> None:
+    here, engine = shops(lambda ids, number: error(503), residual="single", rule={"ttl": 5.0, "error": 600.0})
+    await known(here, engine, "1,2")
+    await asyncio.sleep(20)
+    spend(here)
+    answered = await here.ask(listed("2,1"))
+    assert (answered.body, here.outcomes[1:], engine.asked) == (right("2,1"), ["stale:status"], ["2,1"])
+
+
+@virtually
+async def test_what_is_purged_while_it_is_under_way_is_asked_for_anew_by_who_comes_later() -> None:
+    here, engine = shops(residual="single")
+    await known(here, engine)
+    before = here.start(listed("1,2"))
+    await asyncio.sleep(0.5)
+    await here.purge(Wanted("rule", "kept"))
+    await asyncio.sleep(0.5)
+    after = here.start(listed("1,2"))
+    assert [(await one).body for one in (before, after)] == [right("1,2")] * 2
+    assert engine.asked == ["1,2", "1,2"]
+    assert (await here.ask(listed("2,1"))).body == right("2,1")
+    assert len(engine.asked) == 2
+
+
+@virtually
+async def test_an_answer_to_one_part_is_a_part_of_later_answers_to_more() -> None:
+    here, engine = shops(residual="single")
+    for ids in ("1,2", "3", "3,1"):
+        assert (await here.ask(listed(ids))).body == right(ids)
+    assert (here.outcomes, engine.asked) == (["miss", "miss", "hit"], ["1,2", "3"])
+
+
+@virtually
+async def test_an_answer_to_one_part_that_is_written_otherwise_is_no_part_of_answers_to_more() -> None:
+    here, engine = shops(residual="single")
+    await here.ask(listed("1,2"))
+    engine.fault = lambda ids, number: answer(b'{"items": [{"id": "3"}], "only": true}', FRESH)
+    await here.ask(listed("3"))
+    engine.fault = lambda ids, number: None
+    assert (await here.ask(listed("3,1"))).body == right("3,1")
+    assert (here.outcomes, engine.asked) == (["miss", "miss", "partial"], ["1,2", "3", "3"])

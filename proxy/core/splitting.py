@@ -43,13 +43,13 @@ class Splitting:
     def __post_init__(self) -> None:
         object.__setattr__(self, "signature", part_key.signature(self.by, self.merge))
 
-    def cut(self, request: Request) -> Cut | None:
-        """Return the parts of a request, None where there are none or too few.
+    def cut(self, request: Request, *, least: int | None = None) -> Cut | None:
+        """Return the parts of a request, None where there are none or too few: less than `least`, or `min_parts`.
 
         Raises Fallback where that is in doubt, or where no answers to them could be put together.
         """
         cut = self.by.plan(request, self.limits)
-        if cut is None or len(cut.parts) < self.min_parts:
+        if cut is None or len(cut.parts) < (self.min_parts if least is None else least):
             return None
         self.merge.check(cut.parts)
         return cut
