@@ -96,14 +96,14 @@ class Stage:
         return [
             self._step("first ask", first),
             self._step("same ask, other spelling", again),
-            self._step("four questions in one ask", together(QUESTIONS[:4])),
-            self._step("four, three of them known", together(QUESTIONS[:0:-1])),
+            self._step("four questions at once", together(QUESTIONS[:4])),
+            self._step("four, three known before", together(QUESTIONS[:0:-1])),
         ]
 
     def play_on(self, proxy: str, before: Step) -> Step:
         """Ask what came `before` once more, through a proxy that was started again; directly it costs what it did."""
         self._proxy = proxy
-        name = "first ask, after a restart"
+        name = "first ask, after restart"
         return Step(name, before.direct, self._ask(proxy, spellings(QUESTION)[0], f"{name}, through the proxy"))
 
     def _step(self, name: str, body: bytes) -> Step:

@@ -94,11 +94,11 @@ def test_the_demo_measures_a_hit_and_leaves_nothing_behind(homes):
     assert rows["first ask"][3] == "1 / 1"
     assert rows["same ask, other spelling"][3] == "1 / 0"
     assert float(rows["same ask, other spelling"][2].removesuffix(" x").replace(",", "")) > 5
-    assert rows["four questions in one ask"][3] == "1 / 3"
-    assert float(rows["four questions in one ask"][2].removesuffix(" x")) > 1
-    assert rows["four, three of them known"][3] == "1 / 1"
-    assert float(rows["four, three of them known"][2].removesuffix(" x")) > 1.2
-    assert rows["first ask, after a restart"][3] == "1 / 0"
+    assert rows["four questions at once"][3] == "1 / 3"
+    assert float(rows["four questions at once"][2].removesuffix(" x")) > 1
+    assert rows["four, three known before"][3] == "1 / 1"
+    assert float(rows["four, three known before"][2].removesuffix(" x")) > 1.2
+    assert rows["first ask, after restart"][3] == "1 / 0"
     assert rows["all"][3] == "5 / 5"
     assert float(rows["all"][2].removesuffix(" x")) > 1
     assert all(free(port(line)) for line in out.splitlines()[:2])

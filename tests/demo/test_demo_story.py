@@ -12,7 +12,7 @@ import pytest
 from proxy.demo.service import meaning
 from proxy.demo.story import ANOTHER_QUESTION, QUESTION, QUESTIONS, Stage, spellings, together, total
 
-NAMES = ["first ask", "same ask, other spelling", "four questions in one ask", "four, three of them known"]
+NAMES = ["first ask", "same ask, other spelling", "four questions at once", "four, three known before"]
 
 
 class Fake(ThreadingHTTPServer):
@@ -117,7 +117,7 @@ def test_after_a_restart_it_is_asked_once_more_through_the_proxy_only():
         stage = Stage(service.url, through.url)
         steps = stage.play()
         last = stage.play_on(started_again.url, steps[0])
-    assert (last.name, last.direct) == ("first ask, after a restart", steps[0].direct)
+    assert (last.name, last.direct) == ("first ask, after restart", steps[0].direct)
     assert (last.proxied.calls, last.equal, service.calls) == (0, True, 10)
 
 
