@@ -20,10 +20,11 @@ from proxy.core.types import Entry, Outcome, Response
 from proxy.core.validation import asks_conditionally
 from proxy.core.variants import has_room
 from proxy.core.views import view
-from proxy.errors import Fallback, Refusal, UpstreamError
+from proxy.errors import Fallback, Refusal, UpstreamBusy, UpstreamError, UpstreamTimeout
 from proxy.places import Asked, Found, Places
 from proxy.refresh import Refresh
 from proxy.upstream.collapse import Flight, Reader
+from proxy.whole_answer import let_go
 
 _FAILED = frozenset({500, 502, 503, 504})
 """The answers that a stale one may stand in for (RFC 5861 §4)."""
@@ -82,23 +83,27 @@ class Accelerate:
                 return await self._composites.answer(composite, wait)
             line.arm = line.arm and "control"
         except Fallback as fallback:
-            _whole_after_all(line, verdict, fallback.reason)
+            _whole_after_all(line, verdict, fallback.reason, self._clock.timer())
         except UpstreamError as error:
-            if composite is None or not self._composites.may_ask_again():
-                return self._stale_parts(composite, error)
-            _whole_after_all(line, verdict, error.reason)
+            had_its_time = isinstance(error, UpstreamTimeout | UpstreamBusy)
+            if had_its_time or not self._composites.may_ask_again():
+                return self._stale_parts(composite, error.reason) or self._failed(error, found, asked)
+            _whole_after_all(line, verdict, error.reason, self._clock.timer())
         wait()
         try:
-            return await self._fetched(found, asked, verdict)
+            response = await self._fetched(found, asked, verdict)
         except UpstreamError as error:
-            return self._stale_parts(composite, error)
+            if (stale := self._stale_parts(composite, error.reason)) is None:
+                raise
+            return stale
+        if response.status in _FAILED and (stale := self._stale_parts(composite, Reason.STATUS)) is not None:
+            await let_go(response)
+            return stale
+        return response
 
-    def _stale_parts(self, composite: Composite | None, error: UpstreamError) -> Response:
-        """Return the answer of stale parts that may stand in for a failed fetch; raises its error where there is none."""
-        stale = None if composite is None else self._composites.stale(composite, error.reason)
-        if stale is None:
-            raise error
-        return stale
+    def _stale_parts(self, composite: Composite | None, reason: str) -> Response | None:
+        """Return the answer of stale parts that may stand in for a failed fetch, if there is one."""
+        return None if composite is None else self._composites.stale(composite, reason)
 
     def _stored(self, entry: Entry, asked: Asked, member: bytes | None = None) -> Response:
         """Return the view of an entry that its client asked for; `member` is for Cache-Status if it is no hit."""
@@ -206,7 +211,8 @@ class Accelerate:
             return entry
 
 
-def _whole_after_all(line: LogLine, verdict: Verdict, reason: str) -> None:
+def _whole_after_all(line: LogLine, verdict: Verdict, reason: str, now: float) -> None:
     """Begin again, as for any request: only what was spent so far, and why, is remembered."""
+    line.spent_before_s += line.waited_s(now) or 0.0
     line.sent_before, line.call, line.flight, line.joined = line.upstream_calls, None, None, None
     line.outcome, line.reason, line.arm = verdict.outcome, reason, "control"

@@ -166,7 +166,7 @@ class Proxy:
         )
         fetch = Fetch(self._upstream, places, flights, turns, self._reassembly, timeouts, clock)
         fan = Fan(parts, self._upstream, self._protection, self._tasks, timeouts, clock)
-        composites = Composites(parts, fan, self._rollouts, clock)
+        composites = Composites(parts, fan, self._rollouts, clock, self._failed)
         self._refresh = Refresh(fetch, flights, self._protection, clock, self._roll)
         boarding = Boarding(fetch, places, flights, clock)
         accelerate = Accelerate(self._refresh, composites, places, boarding, clock)

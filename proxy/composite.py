@@ -4,7 +4,7 @@ Whatever is in doubt on it is a Fallback: then the request goes on as any other 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
 from proxy.core import cache_status
@@ -17,13 +17,15 @@ from proxy.core.merged_head import head_of_entry, merged_head
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting, Stage
 from proxy.core.types import Outcome, Response
-from proxy.core.views import view
-from proxy.errors import Fallback
-from proxy.fan import Fan, Landed
+from proxy.errors import Fallback, UpstreamError
+from proxy.fan import Fan, Landed, Uncut
 from proxy.parts import Held, Keys, Known, Parts, told_apart
 from proxy.places import Asked
 from proxy.rollouts import Rollouts
 from proxy.upstream.uncacheable import Uncacheable
+
+_OF_ONE_REQUEST = frozenset({Reason.STATUS, Reason.PART_ERROR, Reason.PART_MISSING, Reason.SPLIT_LATELY})
+"""Why an answer cannot be put together that says nothing of the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,15 @@ def _united(held: Sequence[Held], *, guess: bool) -> Frame:
 class Composites:
     """Answers composite requests from their parts."""
 
-    def __init__(self, parts: Parts, fan: Fan, rollouts: Rollouts, clock: Clock) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        fan: Fan,
+        rollouts: Rollouts,
+        clock: Clock,
+        failed: Callable[[BaseException, str], None],
+    ) -> None:
+        self._failed = failed
         self._parts = parts
         self._fan = fan
         self._rollouts = rollouts
@@ -118,13 +128,16 @@ class Composites:
     async def cut(self, asked: Asked) -> Composite | None:
         """Cut a request, and look its parts up; None where it has too few. Raises Fallback where that is in doubt."""
         splitting = asked.rule.splitting
-        cut = None if splitting is None else splitting.cut(asked.request)
+        try:
+            cut = None if splitting is None else splitting.cut(asked.request)
+        except Fallback:
+            raise
+        except Exception as error:
+            raise self._faulty(error, asked) from error
         if splitting is None or cut is None:
             return None
         keys = await self._parts.keys(asked, cut, splitting)
         asked.line.parts = len(cut.parts)
-        if self._whole.holds(told_apart(keys.around, asked.request), self._clock.wall()):
-            raise Fallback(Reason.SPLIT_LATELY)
         return Composite(asked, splitting, cut, keys, await self._parts.known(keys, asked))
 
     def _is_served(self, asked: Asked) -> bool:
@@ -138,25 +151,64 @@ class Composites:
 
         Raises Fallback where the answers cannot be put together, and UpstreamError.
         """
-        asked, known = composite.asked, composite.known
+        asked = composite.asked
         missing = composite.missing
         absent = {composite.keys.parts[place] for place in missing}
         asked.line.parts_hit = len([key for key in composite.keys.parts if key not in absent])
-        landed: Mapping[bytes, Landed] = {}
+        place = told_apart(composite.keys.around, asked.request)
+        if self.goes_whole(composite):
+            raise Fallback(Reason.SPLIT_LATELY)
+        landed: dict[bytes, Landed] = {}
         try:
-            if missing:
+            while missing:
                 wait()
-                landed = await self._fan.fetched(
+                landed |= await self._fan.fetched(
                     composite.asked, composite.splitting, composite.cut, composite.keys, missing,
                     knows_between=composite.knows_between,
                 )  # fmt: skip
-            shares = {**known.fresh, **{key: one.part for key, one in landed.items()}}
-            around = composite.around([one.frame for one in landed.values()], anew=absent >= {*composite.keys.parts})
-            return self._merged(composite, shares, around, collapsed=any(one.joined for one in landed.values()))
-        except Fallback:
-            if missing:  # what is wrong with stored parts, the whole answer mends
-                self._whole.note(told_apart(composite.keys.around, asked.request), self._clock.wall(), shared=False)
+                missing = self._gone(composite, landed)
+            if not self._is_served(asked):
+                raise Fallback(Reason.SPLIT_LATELY)
+            return self._merged(composite, landed, anew={*landed} >= {*composite.keys.parts})
+        except Uncut as uncut:
+            self._note(place, uncut.reason)
+            return self._uncut(uncut, asked)
+        except Fallback as fallback:
+            if absent:  # what is wrong with stored parts, the whole answer mends
+                self._note(place, fallback.reason)
             raise
+        except UpstreamError:
+            raise
+        except Exception as error:
+            self._note(place, Reason.INTERNAL)
+            raise self._faulty(error, asked) from error
+
+    def _faulty(self, error: Exception, asked: Asked) -> Fallback:
+        self._failed(error, asked.line.request_id)
+        return Fallback(Reason.INTERNAL)
+
+    def goes_whole(self, composite: Composite) -> bool:
+        """Tell whether something is missing of an answer of which others could not be put together lately."""
+        place = told_apart(composite.keys.around, composite.asked.request)
+        return bool(composite.missing) and self._whole.holds(place, self._clock.wall())
+
+    def _note(self, place: bytes, reason: str) -> None:
+        """Remember that such answers cannot be put together, if that is not one request's own fault."""
+        if reason not in _OF_ONE_REQUEST:
+            self._whole.note(place, self._clock.wall(), shared=False)
+
+    def _gone(self, composite: Composite, landed: Mapping[bytes, Landed]) -> list[int]:
+        """Return the places of the parts that were fresh when the fetch began, and are so no longer."""
+        keys, used = composite.keys, composite.known.fresh.keys() - landed.keys()
+        gone = {key for key in used if not self._parts.lasts(key, composite.known.fresh[key], keys, composite.asked)}
+        return [keys.parts.index(key) for key in dict.fromkeys(keys.parts) if key in gone]
+
+    def _uncut(self, uncut: Uncut, asked: Asked) -> Response:
+        """Return the answer to all parts as it came: its asker has what it asked for."""
+        line, response = asked.line, uncut.response
+        line.outcome, line.reason, line.arm, line.parts_hit = Outcome.MISS, uncut.reason, "control", None
+        line.cache_status = cache_status.forwarded(Outcome.MISS, uncut.reason)
+        return replace(response, headers=answered(response.headers, http_date(self._clock.wall())))
 
     def planned(self, composite: Composite) -> FanOut | None:
         """Return how what is missing would be asked for now; None where nothing is."""
@@ -175,18 +227,33 @@ class Composites:
         if shares is None or frame is None:
             return None
         try:
-            response = self._merged(composite, shares, composite.around([], anew=False), collapsed=False)
+            response = self._put_together(composite, shares, composite.around([], anew=False))
         except Fallback:
             return None
         line.outcome, line.reason, line.error, line.error_source = Outcome.STALE, reason, reason, "upstream"
         line.cache_status = cache_status.forwarded(Outcome.EXPIRED, reason)
         return response
 
-    def _merged(
-        self, composite: Composite, held: Mapping[bytes, Held], around: "Surrounding", *, collapsed: bool
-    ) -> Response:
+    def _merged(self, composite: Composite, landed: Mapping[bytes, Landed], *, anew: bool) -> Response:
+        line, parts = composite.asked.line, composite.keys.parts
+        held = {**composite.known.fresh, **{key: one.part for key, one in landed.items()}}
+        line.parts_hit = len([key for key in parts if key not in landed])
+        hits, count = line.parts_hit, len(parts)
+        response = self._put_together(
+            composite, held, composite.around([one.frame for one in landed.values()], anew=anew)
+        )
+        line.outcome = Outcome.HIT if hits == count else Outcome.PARTIAL if hits else Outcome.MISS
+        line.cost = None if landed else sum([held[key].entry.cost for key in set(parts)])
+        line.cache_status = cache_status.composite(
+            count, hits, ttl=line.ttl_s or 0, stored=bool(landed) and all(one.stored for one in landed.values()),
+            collapsed=any(one.joined for one in landed.values()),
+        )  # fmt: skip
+        line.arm = "candidate"
+        return response
+
+    def _put_together(self, composite: Composite, held: Mapping[bytes, Held], around: "Surrounding") -> Response:
         began, now = self._clock.timer(), self._clock.wall()
-        splitting, asked, line = composite.splitting, composite.asked, composite.asked.line
+        splitting, line = composite.splitting, composite.asked.line
         merge = splitting.merge
         parts = [held[key] for key in composite.keys.parts]
         shares = [one.share for one in parts if isinstance(one.share, Share)]
@@ -196,12 +263,8 @@ class Composites:
             for one in sorted((*around.heads, *parts), key=lambda one: age_of(one.entry, now))
         }
         headers = merged_head([head_of_entry(entry, now) for entry in heads.values()], len(body), now)
-        ttl = min(left(one.entry, now) for one in parts)
-        count, hits = len(parts), line.parts_hit or 0
-        line.outcome = Outcome.HIT if hits == count else Outcome.PARTIAL if hits else Outcome.MISS
-        line.age_s, line.ttl_s = int(max(age_of(one.entry, now) for one in parts)), int(ttl)
-        line.cost = sum(one.entry.cost for one in parts) if hits == count else None
-        line.cache_status = cache_status.composite(count, hits, ttl=ttl, stored=hits < count, collapsed=collapsed)
-        line.arm = "candidate"
+        line.age_s = int(max(age_of(one.entry, now) for one in parts))
+        line.ttl_s = int(min(left(one.entry, now) for one in parts))
         line.merge_s = self._clock.timer() - began
-        return view(asked.client, Response(200, answered(headers, http_date(now)), body), now)
+        # no 304 and no range: its Date says nothing of its parts, and it has no tag
+        return Response(200, answered(headers, http_date(now)), body)

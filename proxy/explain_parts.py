@@ -11,6 +11,7 @@ from proxy.core.explain import form_of, labels_shown
 from proxy.core.freshness import Verdict, wants_newer
 from proxy.core.key import Scope, key_of, normal_host, query_of
 from proxy.core.part_key import around_key
+from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.splitting import Splitting
 from proxy.core.types import Entry, Outcome, Request
@@ -80,6 +81,8 @@ class ExplainParts:
             return None
         if composite is not None:
             self._add(told, composite)
+        if whole is None and composite is not None and self._composites.goes_whole(composite):
+            whole = Reason.SPLIT_LATELY
         if whole is not None:
             told["whole"] = whole
         return None if composite is None or whole is not None else self._would(composite)

@@ -6,14 +6,12 @@ them, not for another call.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
 from proxy.clock import Clock
-from proxy.core import lifetime
-from proxy.core.coding import plain_body
-from proxy.core.composite import Cut, Sliced
+from proxy.core.composite import Cut
 from proxy.core.cost_model import CostModel, Fetched, PartCosts, learned
 from proxy.core.fan_out import TOO_LARGE, FanOut, Missing, bisected, fan_out, paired
 from proxy.core.fan_out import Call as Planned
@@ -21,24 +19,38 @@ from proxy.core.log_line import Call
 from proxy.core.priority import priority_of
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting
-from proxy.core.storing import Storing, decide, entry_of, groups_of
-from proxy.core.types import Entry, Request, Response
-from proxy.errors import Fallback, UpstreamError
+from proxy.core.storing import decide, groups_of
+from proxy.core.types import Request, Response
+from proxy.cutting import cut_answer, entries_of, not_for_parts
+from proxy.errors import Fallback, UpstreamBusy, UpstreamError, UpstreamTimeout
 from proxy.parts import Held, Keys, Parts, is_for, told_apart
 from proxy.places import Asked
 from proxy.tasks import Tasks
 from proxy.upstream.call import Timeouts, Upstream
-from proxy.upstream.protection import Demand, Protection
-from proxy.whole_answer import whole_answer
+from proxy.upstream.protection import Demand, Protection, is_endless
+from proxy.whole_answer import let_go, whole_answer
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """A part that came just now, with the frame of its answer; `joined`: another request's fetch brought it."""
+    """A part that came just now, with the frame of its answer; `joined`: another request's fetch brought it.
+
+    `lasts`: it is for others too, `stored`: and they will find it.
+    """
 
     part: Held
     frame: Held
     joined: bool = False
+    lasts: bool = True
+    stored: bool = True
+
+
+class Uncut(Fallback):
+    """The answer to all parts cannot be cut: it is the whole, and its asker's."""
+
+    def __init__(self, reason: str, response: Response) -> None:
+        super().__init__(reason)
+        self.response = response
 
 
 @dataclass(slots=True)
@@ -60,7 +72,7 @@ class _Flying:
 class _Fetch:
     """One request's fetch of some of its parts; `call` sums its calls up.
 
-    `knows_between`: what stands between items is known already, or may be guessed.
+    `whole` is the answer to all of them, where that cannot be cut. `knows_between`: what stands between items is known already, or may be guessed.
     """
 
     asked: Asked
@@ -70,6 +82,7 @@ class _Fetch:
     flying: Mapping[bytes, _Flying]
     call: Call
     knows_between: bool
+    whole: Response | None = None
 
     def at(self, place: int) -> _Flying:
         return self.flying[self.keys.parts[place]]
@@ -116,38 +129,57 @@ class Fan:
         missing: Sequence[int],
         *,
         knows_between: bool = True,
-    ) -> Mapping[bytes, Landed]:
+    ) -> dict[bytes, Landed]:
         """Return the parts at these places, by their keys: joined where they are under way already.
 
         Unless it `knows_between`, one call asks for several: their answer shows what stands between items.
 
-        Raises Fallback where an answer cannot be cut or is not for all, and UpstreamError.
+        Raises Fallback where an answer cannot be cut or is not for all, Uncut where it is the whole, and UpstreamError.
         """
         wanted = {keys.parts[place]: place for place in missing}
-        under_way = {key: self._flying.get(told_apart(key, asked.request)) for key in wanted}
-        overtook, rule = self._parts.overtook, asked.rule.name
-        joined = {
-            key: one
-            for key, one in under_way.items()
-            if one is not None and not overtook(keys.target(key), rule, one.groups, one.asked_at)
-        }
+        joined = self._under_way(asked, keys, wanted)
         own = {key: place for key, place in wanted.items() if key not in joined}
-        line = asked.line
-        if own:
-            call = Call()
-            loop = asyncio.get_running_loop()
-            flying = {key: _Flying(loop.create_future(), call) for key in own}
-            self._flying |= {told_apart(key, asked.request): one for key, one in flying.items()}
-            fetch = _Fetch(asked, splitting, cut, keys, flying, call, knows_between)
-            self._tasks.start(self._fly(fetch, list(own.values())))
-            line.call, line.flight = call, "lead"
+        fetch = self._take_off(asked, splitting, cut, keys, own, knows_between=knows_between) if own else None
+        line, flying = asked.line, {} if fetch is None else fetch.flying
+        if fetch is not None:
+            line.call, line.flight = fetch.call, "lead"
         else:
-            flying = {}
             line.call, line.flight, line.joined = next(iter(joined.values())).call, "follow", self._clock.timer()
-        landed = await asyncio.gather(*[asyncio.shield(one.landed) for one in (*flying.values(), *joined.values())])
-        if not all(is_for(one.part.entry.vary, asked.request) for one in landed):
+        try:
+            came = await asyncio.gather(*[asyncio.shield(one.landed) for one in (*flying.values(), *joined.values())])
+        except Fallback as fallback:
+            if fetch is not None and fetch.whole is not None and len(own) == len(cut.parts):
+                raise Uncut(fallback.reason, fetch.whole) from None
+            raise
+        if not all(is_for(one.part.entry.vary, asked.request) for one in came):
             raise Fallback(Reason.VARY)
-        return {key: replace(one, joined=key in joined) for key, one in zip((*flying, *joined), landed, strict=True)}
+        landed = {key: replace(one, joined=key in joined) for key, one in zip((*flying, *joined), came, strict=True)}
+        unsaid = [wanted[key] for key, one in landed.items() if one.joined and not one.lasts]
+        if unsaid:  # it may have been said to the other only
+            return landed | await self.fetched(asked, splitting, cut, keys, unsaid, knows_between=True)
+        return landed
+
+    def _under_way(self, asked: Asked, keys: Keys, wanted: Iterable[bytes]) -> dict[bytes, _Flying]:
+        """Return those of the parts that another request's fetch brings, and that were not purged since it began."""
+        found = {key: self._flying.get(told_apart(key, asked.request)) for key in wanted}
+        rule = asked.rule.name
+        return {
+            key: one
+            for key, one in found.items()
+            if one is not None and not self._parts.overtook(keys.target(key), rule, one.groups, one.asked_at)
+        }
+
+    def _take_off(
+        self, asked: Asked, splitting: Splitting, cut: Cut, keys: Keys, own: Mapping[bytes, int], *, knows_between: bool
+    ) -> _Fetch:
+        """Begin to fetch parts, for all who ask for them meanwhile."""
+        call, loop = Call(), asyncio.get_running_loop()
+        flying = {key: _Flying(loop.create_future(), call) for key in own}
+        self._flying |= {told_apart(key, asked.request): one for key, one in flying.items()}
+        fetch = _Fetch(asked, splitting, cut, keys, flying, call, knows_between)
+        task = self._tasks.start(self._fly(fetch, list(own.values())))
+        task.add_done_callback(lambda _: self._landed(fetch, UpstreamError("the fetch was ended")))
+        return fetch
 
     async def _fly(self, fetch: _Fetch, places: Sequence[int]) -> None:
         error: Exception | None = UpstreamError("the fetch was ended")
@@ -159,21 +191,25 @@ class Fan:
             error = Fallback(Reason.INTERNAL)
             raise
         finally:
-            fetch.call.ended = self._clock.timer()
-            for key, one in fetch.flying.items():
-                place = told_apart(key, fetch.asked.request)
-                if self._flying.get(place) is one:
-                    del self._flying[place]
-                if not one.landed.done():
-                    one.landed.set_exception(error or UpstreamError("the fetch was ended"))
-                one.landed.exception()  # who waited for it may have left
+            self._landed(fetch, error or UpstreamError("the fetch was ended"))
+
+    def _landed(self, fetch: _Fetch, error: Exception) -> None:
+        """Let nobody wait any longer, nor join."""
+        fetch.call.ended = fetch.call.ended or self._clock.timer()
+        for key, one in fetch.flying.items():
+            place = told_apart(key, fetch.asked.request)
+            if self._flying.get(place) is one:
+                del self._flying[place]
+            if not one.landed.done():
+                one.landed.set_exception(error)
+            one.landed.exception()  # who waited for it may have left
 
     async def _fan_out(self, fetch: _Fetch, places: Sequence[int]) -> None:
         rule = fetch.asked.rule.name
         plan = self.planned(rule, fetch.splitting, fetch.cut, fetch.keys, places)
         if not fetch.knows_between:
             plan = paired(plan)
-        began = fetch.call.began = self._clock.timer()
+        began = self._clock.timer()
         waiting, took = deque(plan.calls), list[float]()
         async with asyncio.TaskGroup() as group:
             for _ in range(plan.at_once):
@@ -188,28 +224,42 @@ class Fan:
             call = Call()
             for one in planned.parts:
                 fetch.at(places[one]).asking = call
-            response, body = await self._answer(fetch, [places[one] for one in planned.parts], call)
-            if response.status in TOO_LARGE:
+            asked = [places[one] for one in planned.parts]
+            response, body, now = await self._answer(fetch, asked, call)
+            if response.status in TOO_LARGE or body is None:
                 waiting.extendleft(reversed(bisected(planned)))
                 continue
             took.append(call.duration_s(self._clock.timer()))
-            await self._land(fetch, [places[one] for one in planned.parts], response, body, call)
+            try:
+                await self._land(fetch, asked, response, body, call, now)
+            except Fallback:
+                if len(asked) == len(fetch.cut.parts):
+                    fetch.whole = replace(response, body=body)
+                raise
 
-    async def _answer(self, fetch: _Fetch, places: Sequence[int], call: Call) -> tuple[Response, bytes]:
-        """Ask for some parts; once more where that failed, if the budget of extra calls allows it."""
+    async def _answer(self, fetch: _Fetch, places: Sequence[int], call: Call) -> tuple[Response, bytes | None, float]:
+        """Ask for some parts; once more where that failed, if the budget of extra calls allows it.
+
+        Returns the answer, its body, and when its head came (wall clock); no body where that is too large.
+        """
         while True:
             try:
                 response = await self._sent(fetch, places, call)
+                now = self._clock.wall()
+                if is_endless(response):
+                    await let_go(response)
+                    raise Fallback(Reason.EVENT_STREAM)
                 body = await whole_answer(response, fetch.splitting.limits.answer_bytes)
+            except (UpstreamTimeout, UpstreamBusy):
+                raise  # it has had its time
             except UpstreamError:
                 if call.sent != 1 or not self._protection.budget.take():
                     raise
             else:
-                if body is None:
-                    raise Fallback(Reason.TOO_LARGE)
                 if response.status < 500:
-                    return response, body
-                if call.sent > 1 or not self._protection.budget.take():
+                    return response, body, now
+                is_told_when = response.header(b"retry-after") is not None
+                if is_told_when or call.sent > 1 or not self._protection.budget.take():
                     raise _failed(response.status)
             call.begin_again()
 
@@ -223,14 +273,18 @@ class Fan:
                 fetch.at(place).groups = groups_of(response, asked.host)
             return response
         finally:
+            fetch.call.began = fetch.call.began or call.began
+            fetch.call.asked_at = fetch.call.asked_at or call.asked_at
             fetch.call.sent += call.sent - before
             fetch.call.first_byte = fetch.call.first_byte or call.first_byte
             if call.queue_s is not None:
                 fetch.call.queue_s = max(fetch.call.queue_s or 0.0, call.queue_s)
 
-    async def _land(self, fetch: _Fetch, places: Sequence[int], response: Response, body: bytes, call: Call) -> None:
-        """Cut an answer, keep what may be kept, and let all have its parts who wait for them."""
-        asked, now = fetch.asked, self._clock.wall()
+    async def _land(
+        self, fetch: _Fetch, places: Sequence[int], response: Response, body: bytes, call: Call, now: float
+    ) -> None:
+        """Cut an answer whose head came `now`, keep what may be kept, and let all have its parts who wait for them."""
+        asked = fetch.asked
         storing = decide(fetch.of(places), response, asked.rule, now, call.ttfb_s or 0.0)
         if reason := not_for_parts(response, storing, asked.request):
             raise Fallback(reason)
@@ -239,59 +293,15 @@ class Fan:
             self._costs[asked.rule.name].learn(fetch.keys.parts[places[0]], cost)
         sliced, plain = cut_answer(fetch.splitting, fetch.cut, places, response, body)
         keys = [fetch.keys.parts[place] for place in places]
-        made = entries_of(sliced, keys, fetch.keys.around, replace(response, body=plain), storing, asked, now, cost)
-        await self._parts.keep(made.kept, fetch.keys, asked, call.asked_at)
+        made = entries_of(
+            sliced, keys, fetch.keys.around, replace(response, body=plain), storing, asked, now, cost, call.asked_at
+        )
+        stored = await self._parts.keep(made.kept, fetch.keys, asked, call.asked_at)
         for key, share in zip(keys, sliced.shares, strict=True):
             landed = fetch.flying[key].landed
             if not landed.done():
-                landed.set_result(Landed(Held(made.parts[key], share), Held(made.frame, sliced.frame)))
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """The entries of one answer's parts by key, and of its frame; `kept` are those that may be stored."""
-
-    parts: Mapping[bytes, Entry]
-    frame: Entry
-    kept: Mapping[bytes, Entry]
-
-
-def cut_answer(
-    splitting: Splitting, cut: Cut, places: Sequence[int], response: Response, body: bytes
-) -> tuple[Sliced, bytes]:
-    """Cut a whole answer to some parts; return its shares and its plain body. Raises Fallback."""
-    plain = plain_body(response, body, splitting.limits.answer_bytes)
-    headers = tuple([field for field in response.headers if field[0] != b"content-encoding"])
-    answer = replace(response, headers=headers, body=plain)
-    return splitting.merge.slice(answer, cut.picked(places), splitting.limits), plain
-
-
-def entries_of(
-    sliced: Sliced, keys: Sequence[bytes], around: bytes, response: Response, storing: Storing, asked: Asked,
-    now: float, cost: float,
-) -> Made:  # fmt: skip
-    """Make the entries of an answer's parts, each with a lifetime and a cost (seconds) of its own."""
-    base = entry_of(response, b"", storing, asked.rule, now=now, cost=cost, host=asked.host)
-    headers = tuple([one for one in base.headers if one[0] not in {b"content-length", b"content-encoding", b"etag"}])
-    base = replace(base, headers=headers, tag=b"", vary=storing.vary)
-    ttl = {key: lifetime.jittered(base.ttl, key) if storing.by_owner else base.ttl for key in keys}
-    parts = {
-        key: replace(base, body=share.packed(), ttl=ttl[key]) for key, share in zip(keys, sliced.shares, strict=True)
-    }
-    frame = replace(base, body=sliced.frame.packed())
-    lasting = {key: parts[key] for key, share in zip(keys, sliced.shares, strict=True) if share.lasting}
-    return Made(parts, frame, {**lasting, around: frame})
-
-
-def not_for_parts(response: Response, storing: Storing, request: Request) -> Reason | None:
-    """Return why nothing of the answer to a request may be kept apart, if so: then nobody else may have it either."""
-    if storing.reason is not None or not storing.is_fresh:
-        return storing.reason or Reason.NO_TTL
-    if response.status != 200:
-        return Reason.PART_ERROR
-    if storing.guessed or storing.withheld:
-        return Reason.NO_TTL
-    return None if is_for(storing.vary, request) else Reason.VARY
+                frame = Held(made.frame, sliced.frame)
+                landed.set_result(Landed(Held(made.parts[key], share), frame, lasts=share.lasting, stored=stored))
 
 
 def _failed(status: int) -> UpstreamError:

@@ -160,7 +160,7 @@ class Fetch:
             flight.end()
             if body is not None and asked.rule.splitting is not None:
                 cost = flight.call.duration_s(self._clock.timer())
-                await self._reassembly(asked, response, body, storing, cost, flight.call.asked_at)
+                await self._reassembly(asked, response, body, storing, cost, flight.call.asked_at, now)
         finally:
             await let_go(response)
 

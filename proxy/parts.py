@@ -1,20 +1,23 @@
 """Where the parts of composite answers stand in the store, each with its own lifetime, and the frame around them."""
 
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from proxy.clock import Clock
-from proxy.core.composite import Cut, Frame, Share, united
-from proxy.core.freshness import Act, judge, softened
+from proxy.core.composite import Cut, Frame, Share, pack, united
+from proxy.core.freshness import judge, softened
 from proxy.core.part_key import around_key, part_keys
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting
-from proxy.core.types import Entry, Request
+from proxy.core.types import Entry, Outcome, Request
 from proxy.errors import Fallback
 from proxy.places import Asked, Places
 from proxy.store import Store
 from proxy.store.epochs import Epochs
 
+_MARK_BYTES, _MOMENT = 8, struct.Struct(">d")
 _ANYBODYS = frozenset({b"accept-encoding"})
 """What an answer may vary by that is asked for as we ask."""
 _SOMEBODYS = frozenset({b"cookie", b"authorization"})
@@ -53,10 +56,15 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One part's share of an answer, or the frame of one: what was stored, or came just now."""
+    """One part's share of an answer, or the frame of one: what was stored, or came just now.
+
+    `mark` tells which frame it came in, `asked_at` when it was asked for (wall clock).
+    """
 
     entry: Entry
     share: Share | Frame
+    mark: bytes = b""
+    asked_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +117,21 @@ class Parts:
                 raise Fallback(Reason.VARY)
             if key == keys.around:
                 frame = held
-            elif judge(held.entry, now, asked.directives).act is Act.DELIVER:
+            elif frame is not None and held.mark != frame.mark:
+                continue  # what else its answer said is not said any more: it is of another generation
+            elif judge(held.entry, now, asked.directives).outcome is Outcome.HIT:
                 fresh[key] = held
             else:
                 stale[key] = held
         return Known(fresh, stale, frame)
 
-    async def keep(self, entries: Mapping[bytes, Entry], keys: Keys, asked: Asked, asked_at: float) -> None:
-        """Store what may be stored, unless it was overtaken since it was asked for."""
+    def lasts(self, key: bytes, held: Held, keys: Keys, asked: Asked) -> bool:
+        """Tell whether what was known is still fresh, and was not purged meanwhile."""
+        entry = self._places.purges.left_of(held.entry, keys.target(key))
+        return entry is not None and judge(entry, self._clock.wall(), asked.directives).outcome is Outcome.HIT
+
+    async def keep(self, entries: Mapping[bytes, Entry], keys: Keys, asked: Asked, asked_at: float) -> bool:
+        """Store what may be stored, unless it was overtaken since it was asked for; tell whether all of it is."""
         self._places.purges.note(asked_at)
         kept = {
             key: one
@@ -124,25 +139,15 @@ class Parts:
             if not self.overtook(keys.target(key), one.rule, one.groups, asked_at)
         }
         try:
+            stored = dict(zip(kept, await self._store.get_many(tuple(kept)), strict=True))
+            kept = {key: one for key, one in kept.items() if not _is_older(asked_at, stored[key])}
             if keys.around in kept:
-                kept[keys.around] = await self._with_known(keys.around, kept[keys.around])
+                kept[keys.around] = _with_known(kept[keys.around], stored[keys.around])
             await self._store.set_many(kept)
         except Exception as error:  # noqa: BLE001
             self._failed(error, asked.line.request_id)
-
-    async def _with_known(self, around: bytes, entry: Entry) -> Entry:
-        """Return a frame that shows what the stored one shows as well: an answer to one part shows no separator."""
-        frame = Frame.unpacked(entry.body)
-        if frame.shows_between:
-            return entry
-        stored = (await self._store.get_many([around]))[0]
-        held = None if stored is None else _read(stored, Frame)
-        if held is None or not isinstance(held.share, Frame):
-            return entry
-        try:
-            return replace(entry, body=united([frame, held.share]).packed())
-        except Fallback:
-            return entry  # the service writes its answers in another way now
+            return False
+        return len(kept) == len(entries)
 
     def overtook(self, target: bytes, rule: str, groups: Iterable[bytes], asked_at: float) -> bool:
         """Tell whether a part that was asked for at `asked_at` (wall clock) was purged since, hard or soft."""
@@ -177,8 +182,37 @@ class Parts:
         return bool(held)
 
 
+def mark_of(frame: Frame) -> bytes:
+    """Return what tells frames apart that cannot stand around the same items."""
+    return blake2b(pack([*frame.pieces, *[hole.encode() for hole in frame.holes]]), digest_size=_MARK_BYTES).digest()
+
+
+def sealed(what: Share | Frame, mark: bytes, asked_at: float) -> bytes:
+    """Return a part or a frame as bytes to store, with the mark of its frame and when it was asked for."""
+    return mark + _MOMENT.pack(asked_at) + what.packed()
+
+
 def _read(entry: Entry, kind: type[Share] | type[Frame]) -> Held | None:
     try:
-        return Held(entry, kind.unpacked(entry.body))
-    except ValueError:
+        mark, (asked_at,) = entry.body[:_MARK_BYTES], _MOMENT.unpack_from(entry.body, _MARK_BYTES)
+        return Held(entry, kind.unpacked(entry.body[_MARK_BYTES + _MOMENT.size :]), mark, asked_at)
+    except (ValueError, struct.error):
         return None  # not written by this release
+
+
+def _is_older(asked_at: float, stored: Entry | None) -> bool:
+    held = None if stored is None else _read(stored, Share) or _read(stored, Frame)
+    return held is not None and asked_at < held.asked_at
+
+
+def _with_known(entry: Entry, stored: Entry | None) -> Entry:
+    """Return a frame that shows what the stored one shows as well: an answer to one part shows no separator."""
+    came, held = _read(entry, Frame), None if stored is None else _read(stored, Frame)
+    if came is None or held is None or not isinstance(came.share, Frame) or not isinstance(held.share, Frame):
+        return entry
+    if came.share.shows_between or came.mark != held.mark:
+        return entry
+    try:
+        return replace(entry, body=sealed(united([came.share, held.share]), came.mark, came.asked_at))
+    except Fallback:
+        return entry  # the service writes its answers in another way now

@@ -3,22 +3,33 @@
 Where splits are served, its parts are kept.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from proxy.clock import Clock
-from proxy.core.composite import Cut, Frame, united
+from proxy.core.composite import Cut, Frame, Sliced, united
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting, Stage
 from proxy.core.storing import Storing
 from proxy.core.types import Response
+from proxy.cutting import cut_answer, entries_of, not_for_parts
 from proxy.errors import Fallback
-from proxy.fan import cut_answer, entries_of, not_for_parts
 from proxy.parts import Parts
 from proxy.places import Asked
 from proxy.rollouts import Rollouts
+
+_HOLDS_UP_OTHERS_BYTES = 2**18
+"""A larger answer is compared beside the loop."""
+
+
+def _put_together_again(splitting: Splitting, cut: Cut, response: Response, body: bytes) -> tuple[Sliced, bool]:
+    sliced, plain = cut_answer(splitting, cut, range(len(cut.parts)), response, body)
+    again = splitting.merge.merge(sliced.frame, cut.parts, sliced.shares, splitting.limits)
+    return sliced, splitting.merge.equal(again, plain)
 
 
 @dataclass(slots=True)
@@ -52,17 +63,18 @@ class Reassembly:
         self._evidence: dict[str, Evidence] = {}
 
     async def __call__(
-        self, asked: Asked, response: Response, body: bytes, storing: Storing, cost: float, asked_at: float
+        self, asked: Asked, response: Response, body: bytes, storing: Storing, cost: float, asked_at: float, now: float
     ) -> None:
-        """Learn from an answer that has left and may be stored; nothing here reaches its client."""
+        """Learn from an answer that has left and may be stored, and whose head came `now`; nothing here reaches its client."""
         splitting, stage = asked.rule.splitting, self._rollouts.stage(asked.rule.name)
         if splitting is None or stage is Stage.OFF:
             return
         if stage is Stage.SHADOW and self._roll() * 100 >= splitting.shadow_percent:
             return
         evidence = self._evidence.setdefault(asked.rule.name, Evidence())
+        await asyncio.sleep(0)  # first of all who waits for it has it
         try:
-            await self._compare(asked, splitting, evidence, response, body, storing, cost, asked_at)
+            await self._compare(asked, splitting, evidence, response, body, storing, cost, asked_at, now)
         except Fallback as fallback:
             evidence.not_cut[fallback.reason] += 1
         except Exception as error:  # noqa: BLE001  a splitter of somebody else's may raise anything
@@ -79,6 +91,7 @@ class Reassembly:
         storing: Storing,
         cost: float,
         asked_at: float,
+        now: float,
     ) -> None:
         cut = splitting.cut(asked.request, least=1)
         if cut is None:
@@ -86,20 +99,22 @@ class Reassembly:
         is_on = self._rollouts.stage(asked.rule.name) is Stage.ON
         if len(cut.parts) < splitting.min_parts:
             if is_on and not_for_parts(response, storing, asked.request) is None:
-                await self._keep_few(asked, splitting, cut, response, body, storing, cost, asked_at)
+                await self._keep_few(asked, splitting, cut, response, body, storing, cost, asked_at, now)
             return
         if reason := not_for_parts(response, storing, asked.request):
             raise Fallback(reason)
         places = range(len(cut.parts))
-        sliced, plain = cut_answer(splitting, cut, places, response, body)
-        again = splitting.merge.merge(sliced.frame, cut.parts, sliced.shares, splitting.limits)
-        if not splitting.merge.equal(again, plain):
+        work = partial(_put_together_again, splitting, cut, response, body)
+        sliced, is_equal = await asyncio.to_thread(work) if len(body) > _HOLDS_UP_OTHERS_BYTES else work()
+        if not is_equal:
             self._differs(asked, evidence)
             return
         evidence.equal += 1
         if is_on:
-            keys, now = await self._parts.keys(asked, cut, splitting), self._clock.wall()
-            made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places))
+            keys = await self._parts.keys(asked, cut, splitting)
+            made = entries_of(
+                sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places), asked_at
+            )
             await self._parts.keep(made.kept, keys, asked, asked_at)
 
     async def _keep_few(
@@ -112,12 +127,13 @@ class Reassembly:
         storing: Storing,
         cost: float,
         asked_at: float,
+        now: float,
     ) -> None:
         """Keep the parts of an answer to fewer than are worth a split, if it is written as answers to more are.
 
         That it can be put together again proves nothing.
         """
-        keys, now = await self._parts.keys(asked, cut, splitting), self._clock.wall()
+        keys = await self._parts.keys(asked, cut, splitting)
         around = (await self._parts.known(keys, asked)).frame
         places = range(len(cut.parts))
         try:
@@ -127,7 +143,7 @@ class Reassembly:
             united([around.share, sliced.frame])
         except Fallback:
             return
-        made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places))
+        made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places), asked_at)
         await self._parts.keep(made.kept, keys, asked, asked_at)
 
     def _differs(self, asked: Asked, evidence: Evidence) -> None:

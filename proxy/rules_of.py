@@ -49,6 +49,10 @@ def _rule(config: RuleConfig, largest: int, *, by_scheme: bool) -> Rule:
     )
 
 
+_MOST_SPLIT_BYTES = 2**20
+"""Of a request's body: to cut a larger one holds others up for too long."""
+
+
 def _splitting(config: RuleConfig) -> Splitting | None:
     split, stage = config.split, (config.rollout.split if config.rollout else StageConfig())
     if split is None:
@@ -59,7 +63,7 @@ def _splitting(config: RuleConfig) -> Splitting | None:
         min_parts=split.when.min_parts,
         slower_than=split.when.slower_than,
         bounds=Bounds(cast("Residual", split.residual), split.max_parallel, split.extra_work),
-        limits=Limits(split.when.max_parts, config.max_key_body, config.max_object),
+        limits=Limits(split.when.max_parts, min(config.max_key_body, _MOST_SPLIT_BYTES), config.max_object),
         stage=Stage(stage.mode),
         shadow_percent=stage.percent,
     )

@@ -330,7 +330,7 @@ async def test_answers_that_are_not_for_all_are_asked_for_whole(name: bytes, val
     for _ in range(2):
         assert (await here.ask(listed("1,2"))).body == right("1,2")
     assert here.outcomes == outcomes
-    assert len(engine.asked) == 3
+    assert len(engine.asked) == 2, "who asked for all has the whole in its answer"
 
 
 @virtually
@@ -372,9 +372,9 @@ async def test_who_says_who_they_are_does_not_wait_with_others() -> None:
         "2": "candidate",
         "3": "candidate",
     }
-    assert len(engine.asked) == 3
+    assert len(engine.asked) == 2
     assert (await here.ask(request)).body == right("1,2")
-    assert len(engine.asked) == 3
+    assert len(engine.asked) == 2
 
 
 # What else went wrong before
@@ -469,6 +469,7 @@ async def test_an_answer_to_one_part_is_a_part_of_later_answers_to_more() -> Non
     here, engine = shops(residual="single")
     for ids in ("1,2", "3", "3,1"):
         assert (await here.ask(listed(ids))).body == right(ids)
+        await here.landed()
     assert (here.outcomes, engine.asked) == (["miss", "miss", "hit"], ["1,2", "3"])
 
 

@@ -11,7 +11,7 @@ from proxy.core.composite import MISSING, Frame, Share
 from proxy.core.log_line import LogLine
 from proxy.core.splitting import Splitting
 from proxy.core.types import Entry
-from proxy.parts import Keys, Known
+from proxy.parts import Keys, Known, mark_of, sealed
 from proxy.places import Asked
 from proxy.purge import Wanted
 from proxy.store.memory import Memory
@@ -49,11 +49,16 @@ class Shelf:
     async def keep(
         self, keys: Keys, *shares: Share, frame: Frame = SHOWN, asked_at: float = NOON, **more: float
     ) -> None:
-        kept = {key: self.entry(share, **more) for key, share in zip(keys.parts, shares, strict=False)}
-        await self.parts.keep(kept | {keys.around: self.entry(frame)}, keys, self.asked("1,2"), asked_at)
+        mark = mark_of(frame)
+        made = {key: self.entry(share, mark, asked_at, **more) for key, share in zip(keys.parts, shares, strict=False)}
+        await self.parts.keep(
+            made | {keys.around: self.entry(frame, mark, asked_at)}, keys, self.asked("1,2"), asked_at
+        )
 
-    def entry(self, what: Share | Frame, ttl: float = 60.0, **more: float) -> Entry:
-        return Entry(200, (), what.packed(), self.clock.wall(), ttl, rule="kept", **more)
+    def entry(
+        self, what: Share | Frame, mark: bytes = b"\0" * 8, asked_at: float = NOON, ttl: float = 60.0, **more: float
+    ) -> Entry:
+        return Entry(200, (), sealed(what, mark, asked_at), self.clock.wall(), ttl, rule="kept", **more)
 
     async def known(self, keys: Keys, **directives: str | None) -> Known:
         return await self.parts.known(keys, self.asked("1,2", **directives))

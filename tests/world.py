@@ -87,7 +87,7 @@ class World:
         )
         fetch = Fetch(self.upstream, places, self.flights, self.turns, self.reassembly, self.timeouts, self.clock)
         fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
-        self.composites = composites = Composites(self.parts, fan, self.rollouts, self.clock)
+        self.composites = composites = Composites(self.parts, fan, self.rollouts, self.clock, self.log.failed)
         self.places = places
         self.refresh = refresh = Refresh(fetch, self.flights, self.protection, self.clock, self.roll)
         self.boarding = Boarding(fetch, places, self.flights, self.clock)

@@ -97,7 +97,7 @@ class LogLine:
 
     `began`, `first_byte` and `joined` (a flight of somebody else's) are seconds of the timer; `call` is the upstream
     call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds;
-    `sent_before` is how many calls went upstream in vain before `call`; `arm` is `candidate` for what was put together
+    `sent_before` is how many calls went upstream in vain before `call`, for `spent_before_s` seconds; `arm` is `candidate` for what was put together
     from parts, or `control` for what was not though its rule may. `expected_s` is how long the fetch it needs takes by experience; `cache_status` is our member of that field.
     """
 
@@ -121,6 +121,7 @@ class LogLine:
     arm: str | None = None
     merge_s: float | None = None
     sent_before: int = 0
+    spent_before_s: float = 0.0
     flight: str | None = None
     translated: bool | None = None
     bytes_in: int = 0
@@ -153,7 +154,8 @@ class LogLine:
     @property
     def upstream_s(self) -> float | None:
         """Return how long this request waited for the upstream; a follower waited only since it joined."""
-        return self.waited_s(self.began + self.duration_s)
+        waited_s = self.waited_s(self.began + self.duration_s)
+        return waited_s if not self.spent_before_s else self.spent_before_s + (waited_s or 0.0)
 
     def waited_s(self, end: float) -> float | None:
         """Return how long this request waited for the upstream until `end`, in seconds of the timer."""

@@ -25,6 +25,11 @@ _ENDLESS = (b"text/event-stream", b"multipart/x-mixed-replace")
 """The media types of answers that end when their reader leaves."""
 
 
+def is_endless(response: Response) -> bool:
+    """Tell whether an answer ends only when its reader leaves."""
+    return (response.header(b"content-type") or b"").lower().startswith(_ENDLESS)
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """Who wants a slot and how urgently; `expected_s` is how long the call takes by experience.
@@ -115,10 +120,10 @@ class Admission:
 
     def answered(self, response: Response) -> None:
         """Tell that a head came; give the slot back where the answer never ends by itself."""
-        kind, sign = response.header(b"content-type") or b"", sign_of(response.status)
+        sign = sign_of(response.status)
         if self.slot is not None:
             self.slot.answered(sign)
-            if kind.lower().startswith(_ENDLESS):
+            if is_endless(response):
                 self.slot.release(sign)
 
     @property
