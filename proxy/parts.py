@@ -49,6 +49,10 @@ class Keys:
         """Return all, each once."""
         return (self.around, *dict.fromkeys(self.parts))
 
+    def kind(self, key: bytes) -> type[Share] | type[Frame]:
+        """Return what stands at one of these keys."""
+        return Frame if key == self.around else Share
+
     def target(self, key: bytes) -> bytes:
         """Return what the entry with one of these keys is purged by."""
         return self.targets.get(key, key)
@@ -110,7 +114,7 @@ class Parts:
         fresh, stale, frame = {}, {}, None
         for key, stored in zip(wanted, found, strict=True):
             entry = None if stored is None else self._places.purges.left_of(stored, keys.target(key))
-            held = None if entry is None else _read(entry, Frame if key == keys.around else Share)
+            held = None if entry is None else _read(entry, keys.kind(key))
             if held is None:
                 continue
             if not is_for(held.entry.vary, asked.request):
@@ -140,9 +144,8 @@ class Parts:
         }
         try:
             stored = dict(zip(kept, await self._store.get_many(tuple(kept)), strict=True))
-            kept = {key: one for key, one in kept.items() if not _is_older(asked_at, stored[key])}
-            if keys.around in kept:
-                kept[keys.around] = _with_known(kept[keys.around], stored[keys.around])
+            newer = {key: _newer(one, stored[key], keys.kind(key)) for key, one in kept.items()}
+            kept = {key: one for key, one in newer.items() if one is not None}
             await self._store.set_many(kept)
         except Exception as error:  # noqa: BLE001
             self._failed(error, asked.line.request_id)
@@ -200,19 +203,18 @@ def _read(entry: Entry, kind: type[Share] | type[Frame]) -> Held | None:
         return None  # not written by this release
 
 
-def _is_older(asked_at: float, stored: Entry | None) -> bool:
-    held = None if stored is None else _read(stored, Share) or _read(stored, Frame)
-    return held is not None and asked_at < held.asked_at
+def _newer(entry: Entry, stored: Entry | None, kind: type[Share] | type[Frame]) -> Entry | None:
+    """Return what is to be stored of an entry, None where what is stored was asked for later.
 
-
-def _with_known(entry: Entry, stored: Entry | None) -> Entry:
-    """Return a frame that shows what the stored one shows as well: an answer to one part shows no separator."""
-    came, held = _read(entry, Frame), None if stored is None else _read(stored, Frame)
-    if came is None or held is None or not isinstance(came.share, Frame) or not isinstance(held.share, Frame):
+    Of frames with one mark, what both show: an answer to one part shows no separator.
+    """
+    came, held = _read(entry, kind), None if stored is None else _read(stored, kind)
+    if came is None or held is None:
         return entry
-    if came.share.shows_between or came.mark != held.mark:
-        return entry
-    try:
-        return replace(entry, body=sealed(united([came.share, held.share]), came.mark, came.asked_at))
-    except Fallback:
-        return entry  # the service writes its answers in another way now
+    if isinstance(came.share, Frame) and isinstance(held.share, Frame) and came.mark == held.mark:
+        try:
+            both = united([came.share, held.share])
+        except Fallback:
+            return entry  # the service writes its answers in another way now
+        return replace(entry, body=sealed(both, came.mark, max(came.asked_at, held.asked_at)))
+    return entry if came.asked_at >= held.asked_at else None

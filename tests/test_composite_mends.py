@@ -246,3 +246,18 @@ async def test_what_parts_took_in_vain_was_told_as_our_own_overhead() -> None:
     await here.ask(listed("2,1"))
     assert here.last.overhead_s == pytest.approx(0.0)
     assert here.last.upstream_s == pytest.approx(30.0 * here.last.upstream_calls)
+
+
+async def test_what_stands_between_parts_was_lost_where_the_answer_that_shows_it_came_last() -> None:
+    """Of calls at once the one for two parts is asked first and answered last."""
+    clock = FakeClock()
+    held = Held(said("2,3"))
+    here = World(FakeEngine(held, said("1"), clock=clock), rules=(shop_rule(residual="each", at_once=2),), clock=clock)
+    asking = here.start(listed("1,2,3"))
+    await held.asked.wait()
+    clock.advance(1)
+    await until(lambda: len(here.engine.requests) == 2)
+    held.go.set()
+    await asking
+    await here.ask(listed("3,2,1"))
+    assert (here.last.outcome, len(here.engine.requests)) == ("hit", 2)

@@ -12,7 +12,8 @@ from proxy.core.split_laws import check_cut
 from proxy.core.types import Request, Response
 
 GUIDE = (Path(plugins.__file__).parent / "docs" / "splitting.md").read_text("utf-8")
-RULES = [yaml.safe_load(block)[0] for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)]
+SHOWN = [yaml.safe_load(block)[0] for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)]
+RULES = [rule for rule in SHOWN if "split" in rule]
 
 
 def post(body):
