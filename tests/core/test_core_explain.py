@@ -319,3 +319,20 @@ TARGETS = {
 @pytest.mark.parametrize(("target", "told"), TARGETS.items())
 def test_a_target_without_its_secrets(target, told):
     assert explain.target_shown(target.encode()) == told
+
+
+LABELS = {
+    "in a parameter that its frame has not": (b"ids=7,9", b"", ["7", "9"]),
+    "in what its frame has as well": (b"lang=7", b"lang=7", [HIDDEN, HIDDEN]),
+}
+
+
+@pytest.mark.parametrize(("query", "frame", "shown"), LABELS.values(), ids=LABELS)
+def test_a_parts_name_is_told_where_the_request_shows_it(query, frame, shown):
+    told = explain.labels_shown(["7", "9"], form_of(asked(query)), form_of(asked(frame)))
+    assert told == shown
+
+
+def test_a_part_without_a_name_and_one_in_a_body_are_hidden():
+    form = form_of(asked(b"ids=7"))
+    assert explain.labels_shown([None, "", "8"], form, {}) == [HIDDEN] * 3

@@ -143,3 +143,41 @@ def test_a_call_that_is_made_again_keeps_only_how_often_it_was_sent():
     call.begin_again()
     assert (call.status, call.connect_s, call.first_byte, call.ended, call.error) == (None,) * 5
     assert (call.method, call.path, call.bytes_in, call.bytes_out, call.sent) == ("GET", "/a", 0, 0, 2)
+
+
+class Place:
+    """A place in a queue."""
+
+    def ahead(self) -> int | None:
+        return 3
+
+    def hurry(self, client: str) -> None:
+        """Do nothing."""
+
+    def step_back(self) -> None:
+        """Do nothing."""
+
+
+def test_a_call_that_had_to_wait_tells_for_how_long_and_behind_how_many():
+    call = Call()
+    call.begin(BEGAN, BEGAN)
+    assert (call.queue_s, call.place) == (None, None)
+    for waited in (2.0, 5.0):
+        call.wait(Place())
+        assert call.place == 3
+        call.begin(BEGAN, BEGAN + waited)
+    assert (call.queue_s, call.place, call.began) == (7.0, None, BEGAN + 5.0)
+
+
+@pytest.mark.parametrize(("joined", "queue_s"), [(None, 4.0), (BEGAN + 1, 3.0), (BEGAN + 9, 0.0)])
+def test_the_wait_for_a_turn_upstream_is_no_overhead_of_ours(joined, queue_s):
+    call = Call(began=BEGAN + 4, ended=BEGAN + 10, sent=1, queue_s=4.0)
+    one = closed(10.0, call=call, joined=joined)
+    assert one.queue_s == queue_s
+    assert one.overhead_s == pytest.approx(10.0 - queue_s - one.upstream_s)
+
+
+def test_what_was_spent_in_vain_is_upstream_time_too():
+    one = closed(10.0, call=Call(began=BEGAN + 6, ended=BEGAN + 10, sent=1), sent_before=2, spent_before_s=6.0)
+    assert (one.upstream_calls, one.upstream_s, one.overhead_s) == (3, 10.0, 0.0)
+    assert closed(10.0, sent_before=1, spent_before_s=6.0).upstream_s == 6.0

@@ -47,3 +47,10 @@ def test_where_no_answer_tells_whose_an_item_is_parts_are_asked_for_one_by_one()
 def test_another_option_is_another_meaning():
     one, other = (Splitting(QueryList(name), Positional("$.items")) for name in ("ids", "id"))
     assert one.signature != other.signature
+
+
+def test_what_is_said_of_a_request_is_said_of_its_only_part_too():
+    here = splitting(min_parts=3)
+    assert here.cut(listed("1")) is None
+    assert [len(here.named(listed(ids)).parts) for ids in ("1", "1,2")] == [1, 2]
+    assert len(here.cut(listed("1"), least=1).parts) == 1

@@ -6,6 +6,7 @@ from proxy.core.types import Entry, Request, Response
 from proxy.core.validation import (
     asks_conditionally,
     confirms,
+    for_nobody,
     freshened,
     has_credentials,
     has_validator,
@@ -174,3 +175,16 @@ FIELDS_OF_A_304 = {
 def test_what_a_304_cannot_take_away(stored, brought, now):
     """Apache and Datasette leave Accept-Encoding out of the Vary of their 304, nginx the W/ out of its tag."""
     assert freshened(entry(*stored), Response(304, brought)).headers == now
+
+
+def test_what_one_client_wants_of_its_answer_is_nothing_that_all_others_get():
+    plain = Request("GET", b"/", (HOST, (b"accept", b"text/html")))
+    assert for_nobody(plain) is plain
+    wants = (
+        (b"prefer", b"respond-async"),
+        (b"cache-control", b"only-if-cached"),
+        (b"range", b"bytes=0-1"),
+        (b"priority", b"u=0"),
+    )
+    asked = Request("GET", b"/", (*plain.headers, *wants, (b"if-none-match", b'"a"')))
+    assert for_nobody(asked).headers == plain.headers
