@@ -132,19 +132,19 @@ class Proxy:
         self._rollouts = Rollouts(rules, clock)
         places = Places(self._store, scopes, clock, self._failed, forms.note)
         self._bypass = Bypass(state_folder(os.environ) / f"bypass-{scope_of(config, address.identity)}")
-        worker = this_worker()
-        run = worker.run if worker else secrets.token_hex(4)
-        name = f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
+        run, name = _names()
         turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
         self._spread = Spread(
-            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass, rollouts=self._rollouts,
-            stats=self._stats, clock=clock, run=run, name=name, failed=self._failed, hear=(turns.hear, self._hear, *stores.hear), far=stores.far,
+            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
+            rollouts=self._rollouts, stats=self._stats, clock=clock, run=run, name=name, failed=self._failed,
+            hear=(turns.hear, self._hear, *stores.hear), far=stores.far,
         )  # fmt: skip
         via = f"1.1 frontrunner-{run}".encode()
         host = address.authority if config.upstream.host == "upstream" else None
         self._roll = random.Random(secrets.randbits(256)).random  # noqa: S311
         self._protection = protection_of(
-            config, state_folder(os.environ), scope_of(config, address.identity), name, stores.wire, self._tasks, clock, self._roll, self._failed
+            config, state_folder(os.environ), scope_of(config, address.identity), name, stores.wire, self._tasks, clock,
+            self._roll, self._failed,
         )  # fmt: skip
         engine = engine_of(config, address, inner, clock)
         self._upstream = Upstream(engine, self._protection, clock, self.log, via, host=host)
@@ -162,7 +162,7 @@ class Proxy:
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
         self._parts = parts = Parts(self._store, places, clock, self._failed)
         self._reassembly = Reassembly(
-            parts, self._rollouts, clock, tell=self.log.events.info, failed=self._failed, roll=self._roll
+            parts, self._rollouts, tell=self.log.events.info, failed=self._failed, roll=self._roll
         )
         fetch = Fetch(self._upstream, places, flights, turns, self._reassembly, timeouts, clock)
         fan = Fan(parts, self._upstream, self._protection, self._tasks, timeouts, clock)
@@ -282,6 +282,13 @@ def _stores(config: Config, address: Address, clock: Clock, failed: Callable[[Ba
         return stores_of(config, address.identity, clock, failed)
     except (ImportError, AttributeError, ValueError, OSError) as error:
         raise StartError(f"cannot have the store: {error}") from error
+
+
+def _names() -> tuple[str, str]:
+    """Return the name of all processes that were started together, and of this one among them."""
+    worker = this_worker()
+    run = worker.run if worker else secrets.token_hex(4)
+    return run, f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
 
 
 def _new_ids() -> Callable[[], str]:

@@ -15,6 +15,22 @@ from proxy.places import Asked
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer to some parts or to all: what was asked when, when its head came `now`, and what it cost.
+
+    `asked_at` and `now` are wall-clock seconds, `cost` is in seconds; `storing` is what may be done with it.
+    """
+
+    asked: Asked
+    response: Response
+    body: bytes
+    storing: Storing
+    cost: float
+    asked_at: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """The entries of one answer's parts by key, and of its frame; `kept` are those that may be stored."""
 
@@ -33,13 +49,12 @@ def cut_answer(
     return splitting.merge.slice(answer, cut.picked(places), splitting.limits), plain
 
 
-def entries_of(
-    sliced: Sliced, keys: Sequence[bytes], around: bytes, response: Response, storing: Storing, asked: Asked,
-    now: float, cost: float, asked_at: float,
-) -> Made:  # fmt: skip
-    """Make the entries of an answer's parts, each with a lifetime and a cost (seconds) of its own."""
+def entries_of(sliced: Sliced, keys: Sequence[bytes], around: bytes, answer: Answer) -> Made:
+    """Make the entries of an answer's parts, each with a lifetime of its own and its share of the cost."""
+    storing, asked_at = answer.storing, answer.asked_at
     mark = mark_of(sliced.frame)
-    base = entry_of(response, b"", storing, asked.rule, now=now, cost=cost, host=asked.host)
+    cost, asked = answer.cost / len(keys), answer.asked
+    base = entry_of(answer.response, b"", storing, asked.rule, now=answer.now, cost=cost, host=asked.host)
     headers = tuple([one for one in base.headers if one[0] not in {b"content-length", b"content-encoding", b"etag"}])
     base = replace(base, headers=headers, tag=b"", vary=storing.vary)
     ttl = {key: lifetime.jittered(base.ttl, key) if storing.by_owner else base.ttl for key in keys}

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
 from proxy.clock import Clock
@@ -21,11 +22,11 @@ from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting
 from proxy.core.storing import decide, groups_of
 from proxy.core.types import Request, Response
-from proxy.cutting import cut_answer, entries_of, not_for_parts
+from proxy.cutting import Answer, cut_answer, entries_of, not_for_parts
 from proxy.errors import Fallback, UpstreamBusy, UpstreamError, UpstreamTimeout
 from proxy.parts import Held, Keys, Parts, is_for, told_apart
 from proxy.places import Asked
-from proxy.tasks import Tasks
+from proxy.tasks import Tasks, done_aside
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.protection import Demand, Protection, is_endless
 from proxy.whole_answer import let_go, whole_answer
@@ -72,7 +73,8 @@ class _Flying:
 class _Fetch:
     """One request's fetch of some of its parts; `call` sums its calls up.
 
-    `whole` is the answer to all of them, where that cannot be cut. `knows_between`: what stands between items is known already, or may be guessed.
+    `whole` is the answer to all of them, where that cannot be cut. `knows_between`: what stands between items is known
+    already, or may be guessed.
     """
 
     asked: Asked
@@ -288,14 +290,14 @@ class Fan:
         storing = decide(fetch.of(places), response, asked.rule, now, call.ttfb_s or 0.0)
         if reason := not_for_parts(response, storing, asked.request):
             raise Fallback(reason)
-        cost = call.duration_s(self._clock.timer()) / len(places)
+        cost = call.duration_s(self._clock.timer())
         if len(places) == 1:
             self._costs[asked.rule.name].learn(fetch.keys.parts[places[0]], cost)
-        sliced, plain = cut_answer(fetch.splitting, fetch.cut, places, response, body)
+        work = partial(cut_answer, fetch.splitting, fetch.cut, places, response, body)
+        sliced, _ = await done_aside(len(body), work)
         keys = [fetch.keys.parts[place] for place in places]
-        made = entries_of(
-            sliced, keys, fetch.keys.around, replace(response, body=plain), storing, asked, now, cost, call.asked_at
-        )
+        answer = Answer(asked, response, body, storing, cost, call.asked_at, now)
+        made = entries_of(sliced, keys, fetch.keys.around, answer)
         stored = await self._parts.keep(made.kept, fetch.keys, asked, call.asked_at)
         for key, share in zip(keys, sliced.shares, strict=True):
             landed = fetch.flying[key].landed

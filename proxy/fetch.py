@@ -14,6 +14,7 @@ from proxy.core.rules import Rule
 from proxy.core.storing import FOR_ONE, Storing, content_length, decide, entry_of, groups_of
 from proxy.core.types import Entry, Outcome, Request, Response
 from proxy.core.validation import confirms, freshened, has_credentials, unconditional, validating
+from proxy.cutting import Answer
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.places import Asked, Found, Places
 from proxy.reassembly import Reassembly
@@ -160,7 +161,7 @@ class Fetch:
             flight.end()
             if body is not None and asked.rule.splitting is not None:
                 cost = flight.call.duration_s(self._clock.timer())
-                await self._reassembly(asked, response, body, storing, cost, flight.call.asked_at, now)
+                await self._reassembly(Answer(asked, response, body, storing, cost, flight.call.asked_at, now))
         finally:
             await let_go(response)
 

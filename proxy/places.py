@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from proxy.clock import Clock
 from proxy.core.cache_control import Directives
@@ -24,9 +25,7 @@ from proxy.core.variants import marker_for, variants, with_variant
 from proxy.errors import Fallback
 from proxy.store import Store
 from proxy.store.epochs import Purges
-
-_HOLDS_UP_OTHERS_BYTES = 2**18
-"""A dense JSON body takes up to 0.7 s a MiB to normalize: a larger one is normalized beside the loop."""
+from proxy.tasks import done_aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +125,8 @@ class Places:
         secret = self._scopes[asked.rule.name].secret
         wanted = (asked.request, asked.rule, asked.host, secret, self._clock.wall())
         body = asked.request.body
-        if isinstance(body, bytes) and len(body) > _HOLDS_UP_OTHERS_BYTES and asked.rule.normalizers:
-            return await asyncio.to_thread(query_of, *wanted)
-        return query_of(*wanted)
+        size = len(body) if isinstance(body, bytes) and asked.rule.normalizers else 0
+        return await done_aside(size, partial(query_of, *wanted))
 
     async def _found(self, key: bytes, query: Query, asked: Asked) -> Found:
         home, marker = key, None

@@ -10,24 +10,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from proxy.clock import Clock
 from proxy.core.composite import Cut, Frame, Sliced, united
 from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting, Stage
-from proxy.core.storing import Storing
-from proxy.core.types import Response
-from proxy.cutting import cut_answer, entries_of, not_for_parts
+from proxy.cutting import Answer, cut_answer, entries_of, not_for_parts
 from proxy.errors import Fallback
-from proxy.parts import Parts
+from proxy.parts import Keys, Parts
 from proxy.places import Asked
 from proxy.rollouts import Rollouts
-
-_HOLDS_UP_OTHERS_BYTES = 2**18
-"""A larger answer is compared beside the loop."""
+from proxy.tasks import done_aside
 
 
-def _put_together_again(splitting: Splitting, cut: Cut, response: Response, body: bytes) -> tuple[Sliced, bool]:
-    sliced, plain = cut_answer(splitting, cut, range(len(cut.parts)), response, body)
+def _put_together_again(splitting: Splitting, cut: Cut, answer: Answer) -> tuple[Sliced, bool]:
+    sliced, plain = cut_answer(splitting, cut, range(len(cut.parts)), answer.response, answer.body)
     again = splitting.merge.merge(sliced.frame, cut.parts, sliced.shares, splitting.limits)
     return sliced, splitting.merge.equal(again, plain)
 
@@ -48,7 +43,6 @@ class Reassembly:
         self,
         parts: Parts,
         rollouts: Rollouts,
-        clock: Clock,
         *,
         tell: Callable[..., None],
         failed: Callable[[BaseException, str], None],
@@ -56,16 +50,14 @@ class Reassembly:
     ) -> None:
         self._parts = parts
         self._rollouts = rollouts
-        self._clock = clock
         self._tell = tell
         self._failed = failed
         self._roll = roll
         self._evidence: dict[str, Evidence] = {}
 
-    async def __call__(
-        self, asked: Asked, response: Response, body: bytes, storing: Storing, cost: float, asked_at: float, now: float
-    ) -> None:
-        """Learn from an answer that has left and may be stored, and whose head came `now`; nothing here reaches its client."""
+    async def __call__(self, answer: Answer) -> None:
+        """Learn from a whole answer that has left and may be stored; nothing here reaches its client."""
+        asked = answer.asked
         splitting, stage = asked.rule.splitting, self._rollouts.stage(asked.rule.name)
         if splitting is None or stage is Stage.OFF:
             return
@@ -74,77 +66,55 @@ class Reassembly:
         evidence = self._evidence.setdefault(asked.rule.name, Evidence())
         await asyncio.sleep(0)  # first of all who waits for it has it
         try:
-            await self._compare(asked, splitting, evidence, response, body, storing, cost, asked_at, now)
+            await self._compare(answer, splitting, evidence)
         except Fallback as fallback:
             evidence.not_cut[fallback.reason] += 1
         except Exception as error:  # noqa: BLE001  a splitter of somebody else's may raise anything
             evidence.not_cut[Reason.INTERNAL] += 1
             self._failed(error, asked.line.request_id)
 
-    async def _compare(
-        self,
-        asked: Asked,
-        splitting: Splitting,
-        evidence: Evidence,
-        response: Response,
-        body: bytes,
-        storing: Storing,
-        cost: float,
-        asked_at: float,
-        now: float,
-    ) -> None:
+    async def _compare(self, answer: Answer, splitting: Splitting, evidence: Evidence) -> None:
+        asked = answer.asked
         cut = splitting.cut(asked.request, least=1)
         if cut is None:
             return
         is_on = self._rollouts.stage(asked.rule.name) is Stage.ON
+        reason = not_for_parts(answer.response, answer.storing, asked.request)
         if len(cut.parts) < splitting.min_parts:
-            if is_on and not_for_parts(response, storing, asked.request) is None:
-                await self._keep_few(asked, splitting, cut, response, body, storing, cost, asked_at, now)
+            if is_on and reason is None:
+                await self._keep_few(answer, splitting, cut)
             return
-        if reason := not_for_parts(response, storing, asked.request):
+        if reason is not None:
             raise Fallback(reason)
-        places = range(len(cut.parts))
-        work = partial(_put_together_again, splitting, cut, response, body)
-        sliced, is_equal = await asyncio.to_thread(work) if len(body) > _HOLDS_UP_OTHERS_BYTES else work()
+        work = partial(_put_together_again, splitting, cut, answer)
+        sliced, is_equal = await done_aside(len(answer.body), work)
         if not is_equal:
             self._differs(asked, evidence)
             return
         evidence.equal += 1
         if is_on:
-            keys = await self._parts.keys(asked, cut, splitting)
-            made = entries_of(
-                sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places), asked_at
-            )
-            await self._parts.keep(made.kept, keys, asked, asked_at)
+            await self._keep(answer, sliced, await self._parts.keys(asked, cut, splitting))
 
-    async def _keep_few(
-        self,
-        asked: Asked,
-        splitting: Splitting,
-        cut: Cut,
-        response: Response,
-        body: bytes,
-        storing: Storing,
-        cost: float,
-        asked_at: float,
-        now: float,
-    ) -> None:
+    async def _keep_few(self, answer: Answer, splitting: Splitting, cut: Cut) -> None:
         """Keep the parts of an answer to fewer than are worth a split, if it is written as answers to more are.
 
         That it can be put together again proves nothing.
         """
-        keys = await self._parts.keys(asked, cut, splitting)
-        around = (await self._parts.known(keys, asked)).frame
-        places = range(len(cut.parts))
+        keys = await self._parts.keys(answer.asked, cut, splitting)
+        around = (await self._parts.known(keys, answer.asked)).frame
         try:
-            sliced, _ = cut_answer(splitting, cut, places, response, body)
+            work = partial(cut_answer, splitting, cut, range(len(cut.parts)), answer.response, answer.body)
+            sliced, _ = await done_aside(len(answer.body), work)
             if around is None or not isinstance(around.share, Frame):
                 return
             united([around.share, sliced.frame])
         except Fallback:
             return
-        made = entries_of(sliced, keys.parts, keys.around, response, storing, asked, now, cost / len(places), asked_at)
-        await self._parts.keep(made.kept, keys, asked, asked_at)
+        await self._keep(answer, sliced, keys)
+
+    async def _keep(self, answer: Answer, sliced: Sliced, keys: Keys) -> None:
+        made = entries_of(sliced, keys.parts, keys.around, answer)
+        await self._parts.keep(made.kept, keys, answer.asked, answer.asked_at)
 
     def _differs(self, asked: Asked, evidence: Evidence) -> None:
         evidence.different += 1

@@ -1,10 +1,12 @@
 """Tasks of the app: none is lost, none fails in silence, none outlives it."""
 
 import asyncio
+import threading
 
+import pytest
 from fakes import until
 
-from proxy.tasks import Tasks
+from proxy.tasks import Tasks, done_aside
 
 
 async def test_a_task_is_held_until_it_is_done() -> None:
@@ -62,3 +64,9 @@ async def test_closing_ends_all_and_waits_for_their_end() -> None:
         await tasks.close()
     assert ended.count("work") == 3
     assert not tasks._tasks
+
+
+@pytest.mark.parametrize(("size", "is_aside"), [(0, False), (2**18, False), (2**18 + 1, True)])
+async def test_work_on_much_is_done_where_it_holds_nobody_up(size: int, is_aside: bool) -> None:
+    here = threading.get_ident()
+    assert (await done_aside(size, threading.get_ident) != here) is is_aside

@@ -82,9 +82,7 @@ class World:
         places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
         self.rollouts = Rollouts(self.rules, self.clock)
         self.parts = Parts(self.store, places, self.clock, self.log.failed)
-        self.reassembly = Reassembly(
-            self.parts, self.rollouts, self.clock, tell=self.told, failed=self.log.failed, roll=self.roll
-        )
+        self.reassembly = Reassembly(self.parts, self.rollouts, tell=self.told, failed=self.log.failed, roll=self.roll)
         fetch = Fetch(self.upstream, places, self.flights, self.turns, self.reassembly, self.timeouts, self.clock)
         fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
         self.composites = composites = Composites(self.parts, fan, self.rollouts, self.clock, self.log.failed)
