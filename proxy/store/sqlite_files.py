@@ -108,8 +108,10 @@ class Files:
                     self._tune(connection)
                     self._was_open = True
                     return name, connection
-            except BaseException:
+            except BaseException as error:
                 close(connection)
+                if isinstance(error, sqlite3.Error) and self.in_use() != name:
+                    continue  # another thread or process replaced it, and took its log away meanwhile
                 raise
             close(connection)
             if versions is None:

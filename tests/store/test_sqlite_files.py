@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fakes import FakeClock
 from sqlite_child import KEYS, entry, key
-from sqlite_stage import child, named, opened, said, sql, store_path  # noqa: F401
+from sqlite_stage import LIMIT, child, named, opened, said, sql, store_path  # noqa: F401
 
 from proxy.errors import SqliteError
 from proxy.store import sqlite_files, sqlite_lane
@@ -176,6 +176,22 @@ async def test_another_version_of_the_schema_begins_anew(path, monkeypatch):
                     await old.set_many({key(1): entry(1, 1)})
                 assert await new.get_many([key(1)]) == [entry(1, 2)]
     assert [file.name for file in named(path, ".*")] == [path.readlink().name]
+
+
+async def test_a_file_that_another_thread_replaced_while_it_was_opened_was_a_failure_of_the_disk(path, monkeypatch):
+    files = sqlite_files.Files(path, LIMIT, "1", FakeClock())
+    name, connection = files.open()
+    sqlite_files.close(connection)
+
+    def replaced(connection):
+        monkeypatch.undo()
+        files._begin_anew(name)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(files, "_versions_of", replaced)
+    second, connection = files.open()
+    sqlite_files.close(connection)
+    assert (path.readlink().name, second != name) == (second, True)
 
 
 async def test_keys_that_are_made_otherwise_begin_anew(path):
