@@ -116,6 +116,8 @@ class Files:
             close(connection)
             if versions is None:
                 self.set_aside(name)
+            elif self.in_use() != name:
+                continue  # another thread or process has done so already
             elif self._was_open:  # a newer release has begun its own: the two must not go on emptying each other's
                 break
             else:

@@ -194,6 +194,24 @@ async def test_a_file_that_another_thread_replaced_while_it_was_opened_was_a_fai
     assert (path.readlink().name, second != name) == (second, True)
 
 
+async def test_a_file_that_another_thread_began_anew_was_taken_for_another_releases(path, monkeypatch):
+    old, files = (sqlite_files.Files(path, LIMIT, version, FakeClock()) for version in ("1", "2"))
+    name, connection = old.open()
+    sqlite_files.close(connection)
+    real = files._versions_of
+
+    def begun_anew(connection):
+        versions = real(connection)
+        monkeypatch.undo()
+        sqlite_files.close(files.open()[1])
+        return versions
+
+    monkeypatch.setattr(files, "_versions_of", begun_anew)
+    second, connection = files.open()
+    sqlite_files.close(connection)
+    assert (path.readlink().name, second != name) == (second, True)
+
+
 async def test_keys_that_are_made_otherwise_begin_anew(path):
     for version in ("1", "2", "1"):
         async with opened(path, key_version=version) as store:
