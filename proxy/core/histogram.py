@@ -36,7 +36,10 @@ class Histogram:
 
     def quantile(self, share: float) -> float:
         """Return the duration that `share` (0…1) of all do not exceed; 0.0 where nothing was counted."""
-        rank = ceil(share * self.n)
+        return self.at_rank(ceil(share * self.n))
+
+    def at_rank(self, rank: int) -> float:
+        """Return the duration at this place, the shortest at 1; the longest behind all, 0.0 where nothing was counted."""
         seen = 0
         for bucket in sorted(self.buckets):
             seen += self.buckets[bucket]

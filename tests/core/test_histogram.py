@@ -30,6 +30,19 @@ def test_quantiles_are_within_one_percent(values, share):
     assert abs(counted(values).quantile(share) - exact) <= max(exact * 0.01, BOUND_S)
 
 
+@given(some, st.data())
+def test_each_rank_is_within_one_percent(values, drawn):
+    rank = drawn.draw(st.integers(1, len(values)))
+    exact = sorted(values)[rank - 1]
+    assert abs(counted(values).at_rank(rank) - exact) <= max(exact * 0.01, BOUND_S)
+
+
+@pytest.mark.parametrize(("rank", "same_as"), [(-1, 1), (0, 1), (4, 3), (100, 3)])
+def test_a_rank_outside_is_the_nearest_inside(rank, same_as):
+    histogram = counted([1.0, 2.0, 3.0])
+    assert histogram.at_rank(rank) == histogram.at_rank(same_as)
+
+
 @given(some)
 def test_number_sum_and_most_are_exact(values):
     histogram = counted(values)
@@ -65,7 +78,14 @@ def test_at_most_is_right_to_the_bucket(values, bound):
 
 def test_nothing_counted():
     empty = Histogram()
-    assert (empty.quantile(0.5), empty.at_most(1.0), empty.n, empty.total, empty.most) == (0.0, 0, 0, 0.0, 0.0)
+    assert (empty.at_rank(1), empty.quantile(0.5), empty.at_most(1.0), empty.n, empty.total, empty.most) == (
+        0.0,
+        0.0,
+        0,
+        0,
+        0.0,
+        0.0,
+    )
     empty.merge(Histogram())
     assert empty == Histogram()
 
