@@ -24,6 +24,7 @@ PACKAGES: Final[dict[str, str]] = {
     "normalize": "proxy.core.normalize",
     "split": "proxy.core.split",
     "merge": "proxy.core.merge",
+    "compare": "proxy.core.compare",
     "format": "proxy.core.format",
     "evict": "proxy.core.evict",
     "store": "proxy.store",
@@ -31,6 +32,7 @@ PACKAGES: Final[dict[str, str]] = {
 }
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "normalize": ("normalize", "version"),
+    "compare": ("difference",),
     "evict": ("rank",),
     "split": ("plan", "build", "version"),
     "merge": ("check", "slice", "merge", "equal", "version"),
