@@ -5,6 +5,7 @@ that are equal but for numbers are matched greedily in the order of these. The w
 are tried out of order, and of those there are at most TRIES.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
@@ -150,30 +151,40 @@ class _Walk:
         self, ours: list[tuple[int, Json]], theirs: list[tuple[int, Json]], below: Branch
     ) -> tuple[_Elements, _Elements]:
         """Return what is left on both sides once each element has found an equal one, in the order of their keys."""
-        left, right = _unequal(self._keyed(ours, below), self._keyed(theirs, below))
-        if not (self.tolerant and left):
-            return left, right
-        ends, others = _by_shape(left), _by_shape(right)
-        matched = [self._not_near(ends.get(shape, []), others.get(shape, [])) for shape in sorted({*ends, *others})]
-        return [one for side, _ in matched for one in side], [one for _, side in matched for one in side]
+        left, right = self._keyed(ours, below), self._keyed(theirs, below)
+        if not self.tolerant:
+            return _unequal(left, right)
+        alike, others = _by_shape(left), _by_shape(right)
+        sides = [self._not_near(alike.get(shape, []), others.get(shape, [])) for shape in sorted({*alike, *others})]
+        return [one for side, _ in sides for one in side], [one for _, side in sides for one in side]
 
     def _not_near(self, ours: _Elements, theirs: _Elements) -> tuple[_Elements, _Elements]:
-        """Match elements of one shape: those in one place of the order first, then what is left with any."""
+        """Match elements of one shape, in the order of their numbers: all; or what is equal, what is near, then any two.
+
+        For elements of one number the first says already whether they can be matched at all.
+        """
+        if len(ours) == len(theirs) and all(self._places_near(ours, theirs)):
+            return [], []
         if [one.key for one in theirs] < [one.key for one in ours]:  # whoever is the control, the pairs are the same
             return self._not_near(theirs, ours)[::-1]
-        near_by = [self._near(one.key, other.key) for one, other in zip(ours, theirs, strict=False)]
-        unsure = [one for place, one in enumerate(ours) if place >= len(near_by) or not near_by[place]]
-        others = [one for place, one in enumerate(theirs) if place >= len(near_by) or not near_by[place]]
-        left = []
-        for one in unsure:
-            affordable = others[: max(self.tries, 0) // (1 + len(one.key.numbers))]
-            place = next((place for place, other in enumerate(affordable) if self._near(one.key, other.key)), None)
-            self.tries -= (1 + len(one.key.numbers)) * (len(affordable) if place is None else place + 1)
-            if place is None:
-                left.append(one)
-            else:
+        ours, theirs = _unequal(ours, theirs)
+        near_by = [*self._places_near(ours, theirs), *[False] * abs(len(ours) - len(theirs))]
+        ours = [one for one, matched in zip(ours, near_by, strict=False) if not matched]
+        theirs = [one for one, matched in zip(theirs, near_by, strict=False) if not matched]
+        return [one for one in ours if not self._taken(one, theirs)], theirs
+
+    def _places_near(self, ours: _Elements, theirs: _Elements) -> Iterator[bool]:
+        return (self._near(one.key, other.key) for one, other in zip(ours, theirs, strict=False))
+
+    def _taken(self, one: _Element, others: _Elements) -> bool:
+        """Take the first of the others that is near, as long as tries are left."""
+        cost = 1 + len(one.key.numbers)
+        for place in range(min(len(others), self.tries // cost)):
+            self.tries -= cost
+            if self._near(one.key, others[place].key):
                 del others[place]
-        return left, others
+                return True
+        return False
 
     def _near(self, one: Key, other: Key) -> bool:
         pairs = zip(one.numbers, other.numbers, strict=True)

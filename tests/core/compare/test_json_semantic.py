@@ -230,22 +230,19 @@ def test_a_set_is_what_it_is_sorted(control, candidate):
     assert (found is None) is (told(in_order(control), in_order(candidate)) is None)
 
 
-NUMBERS = st.lists(st.integers(-100, 100), max_size=12)
+NUMBERS = st.lists(st.integers(-9, 9), max_size=12)
 
 
-@example([0, 1, 2], 1, [1, 2, 0])
 @given(NUMBERS, st.integers(0, 3), st.randoms(use_true_random=False))
 def test_numbers_that_moved_within_the_tolerance_are_found_again(numbers, tolerance, dice):
-    if isinstance(dice, list):
-        moved = dice
-    else:
-        moved = [number + dice.randint(-tolerance, tolerance) for number in numbers]
-        dice.shuffle(moved)
+    moved = [number + dice.randint(-tolerance, tolerance) for number in numbers]
+    dice.shuffle(moved)
     assert told(numbers, moved, unordered=("$",), float_abs=tolerance) is None
     assert told(moved, numbers, unordered=("$",), float_abs=tolerance) is None
 
 
-@given(NUMBERS, NUMBERS, st.integers(0, 50))
+@example([1, 2], [2, 3], 1)
+@given(NUMBERS, NUMBERS, st.integers(0, 9))
 def test_sets_of_numbers_are_near_exactly_if_they_are_in_order(one, other, tolerance):
     expected = len(one) == len(other) and all(
         abs(ours - theirs) <= tolerance for ours, theirs in zip(sorted(one), sorted(other), strict=True)
