@@ -161,12 +161,11 @@ class _Walk:
     def _not_near(self, ours: _Elements, theirs: _Elements) -> tuple[_Elements, _Elements]:
         """Match elements of one shape, in the order of their numbers: all; or what is equal, what is near, then any two.
 
-        For elements of one number the first says already whether they can be matched at all.
+        For elements of one number the first says already whether they can be matched at all. Whoever is the control, the
+        pairs are the same: both sides take the lowest that is left.
         """
         if len(ours) == len(theirs) and all(self._places_near(ours, theirs)):
             return [], []
-        if [one.key for one in theirs] < [one.key for one in ours]:  # whoever is the control, the pairs are the same
-            return self._not_near(theirs, ours)[::-1]
         ours, theirs = _unequal(ours, theirs)
         near_by = [*self._places_near(ours, theirs), *[False] * abs(len(ours) - len(theirs))]
         ours = [one for one, matched in zip(ours, near_by, strict=False) if not matched]

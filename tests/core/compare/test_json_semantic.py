@@ -37,12 +37,17 @@ EQUAL = {
         '{"a":[{"b":[1,2],"c":1},{"b":[3,4]}]}',
         '{"a":[{"b":[4,3]},{"c":1,"b":[2,1]}]}',
     ),
+    "any order of arrays in any order, which alone would go with others": (
+        {"unordered": ("$", "$[*]")},
+        "[[1,9],[2,8]]",
+        "[[9,1],[8,2]]",
+    ),
     "any order of arrays in any order": ({"unordered": ("$", "$[*]")}, "[[1,2],[3,4]]", "[[4,3],[2,1]]"),
     "any order of long elements": ({"unordered": ("$",)}, [["x" * 300] * 3, ["y"]], [["y"], ["x" * 300] * 3]),
     "any order, less what is ignored": (
         {"unordered": ("$",), "ignore": ("$[*].id",)},
-        '[{"id":1,"a":1},{"id":2,"a":2}]',
-        '[{"id":8,"a":2},{"id":9,"a":1}]',
+        '[{"id":1,"x":1},{"id":2,"x":2}]',
+        '[{"id":1,"x":2},{"id":2,"x":1}]',
     ),
     "any order, within a tolerance": ({"unordered": ("$",), "float_abs": 0.1}, "[1,2,3]", "[3.05,1.05,2.05]"),
     "with one of them exact": ({"unordered": ("$",), "float_abs": 0.1}, "[1,2]", "[2.05,1]"),
@@ -117,6 +122,13 @@ DIFFERENT = {
     "an order, within a tolerance": ({"float_abs": 0.1}, "[1,2,3]", "[3.05,1,2]", "$", "order"),
     "an order beside what is ignored": ({"ignore": ("$[0]",)}, "[0,1,2]", "[9,2,1]", "$", "order"),
     "in any order, one more": ({"unordered": ("$",)}, "[1,2]", "[1,2,2]", "$", "length"),
+    "in any order, long elements that differ late": (
+        {"unordered": ("$",)},
+        ["x" * 300 + "a", "x" * 300 + "b"],
+        ["x" * 300 + "c", "x" * 300 + "a"],
+        "$[1]",
+        "value",
+    ),
     "in any order, another one": ({"unordered": ("$",)}, "[1,1,2]", "[2,1,2]", "$[1]", "number"),
     "in any order, a member of one": (
         {"unordered": ("$.a",)},
@@ -194,6 +206,13 @@ def test_the_options_of_a_config():
     assert made == JsonSemantic("1e-9", 1.0, ("$.took_ms",), (), "2m", ("at",))
     assert load("compare", {"json_semantic": {"float_rel": 1e-9, "skip_recent": 0}}).made == JsonSemantic(1e-9)
     assert load("compare", "json_semantic").made == JsonSemantic()
+
+
+def test_the_one_that_differs_among_many_is_told_though_not_all_pairs_are_tried():
+    many = [[number, *[0.5] * 50] for number in range(2_500)]
+    moved = [*many[1:], [10**6, *[0.5] * 50]]
+    found = told(many[::-1], moved, unordered=("$",), float_abs=0.1)
+    assert (found.path, found.kind) == ("$[2499][0]", "number")
 
 
 DOCUMENTS = st.recursive(

@@ -231,6 +231,6 @@ def test_hostile_answers_cost_little(one, bodies):
     try:
         began = process_time()
         one.difference(control, candidate, NOON)
-        assert process_time() - began < 1
+        assert process_time() - began < 3  # a third of a second, and up to four times that with coverage
     finally:
         gc.enable()
