@@ -26,7 +26,7 @@ from proxy.refresh import Refresh
 from proxy.upstream.collapse import Flight, Reader
 from proxy.whole_answer import let_go
 
-_FAILED = frozenset({500, 502, 503, 504})
+FAILED = frozenset({500, 502, 503, 504})
 """The answers that a stale one may stand in for (RFC 5861 §4)."""
 
 
@@ -96,7 +96,7 @@ class Accelerate:
             if (stale := self._stale_parts(composite, error.reason)) is None:
                 raise
             return stale
-        if response.status in _FAILED and (stale := self._stale_parts(composite, Reason.STATUS)) is not None:
+        if response.status in FAILED and (stale := self._stale_parts(composite, Reason.STATUS)) is not None:
             await let_go(response)
             return stale
         return response
@@ -148,7 +148,7 @@ class Accelerate:
         if isinstance(head, Entry):
             return self._stale(head, asked, Reason.SLOW)
         flight = reader.flight
-        is_failure = head.status in _FAILED and not flight.shared
+        is_failure = head.status in FAILED and not flight.shared
         if is_failure and (bridge := self._bridge(found.entry, asked, Reason.STATUS, head.status)) is not None:
             await reader.aclose()
             return bridge

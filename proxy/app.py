@@ -38,6 +38,8 @@ from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
 from proxy.log import Log, writer_to
+from proxy.mode import Mode
+from proxy.observe import Observe
 from proxy.parts import Parts
 from proxy.pinned import Pinned
 from proxy.places import Places
@@ -119,7 +121,7 @@ class Proxy:
         self, config: Config, inner: App | None = None, *, clock: Clock | None = None, token: str | None = None
     ) -> None:
         clock = clock or SystemClock()
-        self.config = config
+        self.config, self.mode = config, Mode(observing=config.mode == "observe")
         self.log = log_of(config, clock)
         self._clock = clock
         self._stats = Stats(clock.timer())
@@ -134,18 +136,18 @@ class Proxy:
         self._bypass = Bypass(state_folder(os.environ) / f"bypass-{scope_of(config, address.identity)}")
         run, name = _names()
         turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
-        self._spread = Spread(
-            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
-            rollouts=self._rollouts, stats=self._stats, clock=clock, run=run, name=name, failed=self._failed,
-            hear=(turns.hear, self._hear, *stores.hear), far=stores.far,
-        )  # fmt: skip
-        via = f"1.1 frontrunner-{run}".encode()
-        host = address.authority if config.upstream.host == "upstream" else None
         self._roll = random.Random(secrets.randbits(256)).random  # noqa: S311
         self._protection = protection_of(
             config, state_folder(os.environ), scope_of(config, address.identity), name, stores.wire, self._tasks, clock,
             self._roll, self._failed,
         )  # fmt: skip
+        self._spread = Spread(
+            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
+            rollouts=self._rollouts, stats=self._stats, clock=clock, run=run, name=name, failed=self._failed,
+            hear=(turns.hear, self._protection.hear, *stores.hear), far=stores.far,
+        )  # fmt: skip
+        via = f"1.1 frontrunner-{run}".encode()
+        host = address.authority if config.upstream.host == "upstream" else None
         engine = engine_of(config, address, inner, clock)
         self._upstream = Upstream(engine, self._protection, clock, self.log, via, host=host)
         self.token = token or config.admin.token or _kept_token()
@@ -172,13 +174,14 @@ class Proxy:
         accelerate = Accelerate(self._refresh, composites, places, boarding, clock)
         self._explain_parts = ExplainParts(composites, self._rollouts, boarding.usual_s, clock)
         consequences = Consequences(rules, places, parts, flights, clock, self._failed)
+        observe = Observe(fetch, self._reassembly, places, flights, consequences, self._tasks, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(
             shelf, self._tasks, clock, config.admin.prefix, timeouts=timeouts, tell=self._tell, failed=self._failed
         )  # fmt: skip
         serve = Serve(
-            rules, accelerate, consequences, self._upstream, self._bypass, self._jobs, clock, via=via,
-            token=self.token.encode(), new_id=_new_ids(), tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
+            rules, accelerate, consequences, self._upstream, self._bypass, self.mode, observe, self._jobs, clock,
+            via=via, token=self.token.encode(), new_id=_new_ids(), tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
         )  # fmt: skip
         return Edge(serve, clock, tuple(config.trusted_proxies))
 
@@ -186,8 +189,8 @@ class Proxy:
         urls = {rule.name: rule.pin for rule in self.config.rules}
         try:
             return Pinned(
-                urls, rules, places, self._refresh, self._bypass, self._clock, new_id=_new_ids(), roll=self._roll
-            )
+                urls, rules, places, self._refresh, self._bypass, self.mode, self._clock, new_id=_new_ids(), roll=self._roll
+            )  # fmt: skip
         except ValueError as error:
             raise StartError(str(error)) from error
 
@@ -257,9 +260,6 @@ class Proxy:
         """Turn the bypass on if it is off, and off if it is on."""
         self._bypass.turn(on=not self._bypass.on)
         self.log.events.info("bypass", on=self._bypass.on)
-
-    def _hear(self, message: bytes) -> None:
-        self._protection.hear(message)
 
     def _tell(self, line: LogLine, event: str = "request") -> None:
         self._stats.count(line)

@@ -9,7 +9,7 @@ from proxy.core.key import variant_key
 from proxy.core.priority import priority_of
 from proxy.core.reasons import Reason
 from proxy.core.storing import vary_of
-from proxy.core.types import Outcome, Response
+from proxy.core.types import Entry, Outcome, Response
 from proxy.core.validation import VALIDATED, asks_conditionally
 from proxy.errors import Fallback, Refusal, UpstreamError
 from proxy.fetch import Fetch
@@ -45,7 +45,7 @@ class Boarding:
 
         Raises Refusal where too many wait, and the UpstreamError of a fetch that failed a moment ago.
         """
-        line, place = asked.line, _flight_place(found, asked, verdict)
+        line, place = asked.line, flight_place(found, asked, verdict)
         # A client that wants something newer must not get an answer that was already under way.
         newer = bool(verdict.reason or wants_newer(asked.directives))
         flight = None if newer else self._flights.join(place)
@@ -59,12 +59,8 @@ class Boarding:
             return flight.reader(lead=False)
         line.flight = "lead"
         stale = found.entry if verdict.act is Act.REVALIDATE and asked.request.method in VALIDATED else None
-        # Without the owner's word or an earlier answer nobody knows yet whether this one may be shared: then it ends
-        # when its client leaves, and nobody waits for it; neither does anybody wait for another's 304 or part.
         known = self._uncacheable.holds(place, self._clock.wall())
-        for_all = (found.entry is not None or not asked.rule.ours) and not known
-        own = asks_conditionally(asked.request) or b"range" in asked.request.fields
-        flight = self._fetch.flight(found, asked, kept=for_all and (stale is not None or not own))
+        flight = self._fetch.flight(found, asked, kept=not known and is_for_all(found, asked, stale))
         if not newer:  # else what another fetches may be older than wanted
             if flight.kept and (failed := self._failures.lately(place, self._clock.timer())) is not None:
                 raise failed
@@ -144,7 +140,17 @@ def _tells_of_others(head: Response, flight: Flight, asked: Asked) -> bool:
     return not asks_conditionally(flight.request) and b"authorization" not in asked.request.fields
 
 
-def _flight_place(found: Found, asked: Asked, verdict: Verdict) -> bytes:
+def is_for_all(found: Found, asked: Asked, stale: Entry | None) -> bool:
+    """Tell whether others may wait for a fetch, and it goes on without its client, before its answer is known.
+
+    Without the owner's word or an earlier answer nobody knows yet whether it may be shared; neither does anybody wait
+    for another's 304 or part, but for an answer to whether `stale` is still good.
+    """
+    own = asks_conditionally(asked.request) or b"range" in asked.request.fields
+    return (found.entry is not None or not asked.rule.ours) and (stale is not None or not own)
+
+
+def flight_place(found: Found, asked: Asked, verdict: Verdict) -> bytes:
     """Return the place that a flight is known by: who waits for a part does not wait for the whole, nor for another."""
     if b"range" not in asked.request.fields or verdict.act is Act.REVALIDATE:
         return found.place

@@ -39,7 +39,6 @@ __all__ = [
 # leave it out). To build a feature is to delete its row.
 NOT_BUILT: Final[Mapping[str, object]] = {
     "log.schema": "flat",
-    "mode": "on",
     "admin.listen": None,
 }
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"

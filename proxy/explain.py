@@ -11,15 +11,14 @@ from proxy.core.explain import Difference, Form, differences, form_of, shown_of,
 from proxy.core.freshness import Act, Verdict, age_of, bridges, judge, left
 from proxy.core.key import Scope, key_of, normal_host
 from proxy.core.log_line import LogLine
-from proxy.core.partial import completing, cut_part
 from proxy.core.plan import directives_of, reason_to_pass, translated
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.types import Entry, Outcome, Query, Request, Response
-from proxy.core.validation import VALIDATED, asks_conditionally
-from proxy.core.variants import has_room, variants
+from proxy.core.variants import variants
 from proxy.errors import Fallback
 from proxy.explain_parts import ExplainParts, cut_told
+from proxy.foreseen import foreseen
 from proxy.places import Asked, Found, Places
 
 MOST_FORMS = 1000
@@ -36,6 +35,7 @@ _REFUSE = "refuse it"
 _ASKS = frozenset({_FETCH, _REVALIDATE, _COMPLETE})
 """Before these, a request is answered from its parts, if it can be."""
 _BY_ACT = {Act.DELIVER: _DELIVER, Act.REFRESH: _REFRESH, Act.REVALIDATE: _REVALIDATE, Act.FETCH: _FETCH}
+_BY_OUTCOME = {Outcome.ERROR: _REFUSE, Outcome.PASSTHROUGH: _STRAIGHT, Outcome.PARTIAL: _COMPLETE}
 
 
 class Forms:
@@ -129,34 +129,17 @@ class Explain:
         }  # fmt: skip
 
     def _would(self, found: Found, asked: Asked) -> dict[str, Any]:
-        """Return what would happen now; it turns where `Accelerate` does."""
+        """Return what would happen now."""
         now, entry = self._clock.wall(), found.entry
-        verdict = judge(entry, now, asked.directives)
-        if entry is None and found.part is not None and self._has_the_range(found.part, asked):
-            return _said(judge(found.part, now, asked.directives))
-        if verdict.act in {Act.DELIVER, Act.REFRESH}:
-            return _said(verdict)
-        if "only-if-cached" in asked.directives:
-            return {"outcome": Outcome.ERROR, "do": _REFUSE, "reason": Reason.ONLY_IF_CACHED}
-        if asked.request.method == "HEAD":
-            return {"outcome": Outcome.PASSTHROUGH, "do": _STRAIGHT, "reason": Reason.METHOD}
-        if entry is None and found.marker is not None and not has_room(found.marker, found.place, now):
-            return {"outcome": Outcome.PASSTHROUGH, "do": _STRAIGHT, "reason": Reason.VARIANTS}
-        told = _said(verdict)
-        if entry is None and completing(asked.request, found.part) is not None:
-            told |= {"outcome": Outcome.PARTIAL, "do": _COMPLETE}
-        elif verdict.act is Act.REVALIDATE and asked.request.method not in VALIDATED:
-            told["do"] = _FETCH
-        if entry is not None and left(entry, now) <= 0 and bridges(entry, now, asked.directives):
+        told = _said(foreseen(found, asked, now))
+        if (
+            told["do"] in _ASKS
+            and entry is not None
+            and left(entry, now) <= 0
+            and bridges(entry, now, asked.directives)
+        ):
             told["if_it_fails"] = _DELIVER
         return told
-
-    def _has_the_range(self, part: Entry, asked: Asked) -> bool:
-        wanted, condition = asked.request.header(b"range"), asked.request.header(b"if-range")
-        fresh = judge(part, self._clock.wall(), asked.directives).act is Act.DELIVER
-        if wanted is None or not fresh or asks_conditionally(asked.request):
-            return False
-        return cut_part(Response(part.status, part.headers, part.body), wanted, condition) is not None
 
     async def _nearest(self, found: Found, asked: Asked) -> dict[str, Any] | None:
         """Return the most alike of the stored keys, and in what it differs."""
@@ -170,7 +153,8 @@ class Explain:
 
 
 def _said(verdict: Verdict) -> dict[str, Any]:
-    told: dict[str, Any] = {"outcome": verdict.outcome, "do": _BY_ACT[verdict.act]}
+    do = _BY_OUTCOME.get(verdict.outcome) or _BY_ACT[verdict.act]
+    told: dict[str, Any] = {"outcome": verdict.outcome, "do": do}
     return told if verdict.reason is None else {**told, "reason": verdict.reason}
 
 

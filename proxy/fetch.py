@@ -13,7 +13,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.storing import FOR_ONE, Storing, content_length, decide, entry_of, groups_of
 from proxy.core.types import Entry, Outcome, Request, Response
-from proxy.core.validation import confirms, freshened, has_credentials, unconditional, validating
+from proxy.core.validation import confirms, freshened, has_credentials, has_validator, unconditional, validating
 from proxy.cutting import Answer
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
 from proxy.places import Asked, Found, Places
@@ -124,7 +124,7 @@ class Fetch:
         finally:
             await let_go(response)
         if confirms(stale, response):
-            await self._freshen(found, flight, asked, response, stale)
+            await self._freshen(found, flight, asked, response, stale, self._clock.wall())
             return None
         flight.call.begin_again()
         return await self._send(unconditional(asked.request), flight, asked)
@@ -147,27 +147,51 @@ class Fetch:
     async def _received(self, response: Response, found: Found, flight: Flight, asked: Asked) -> None:
         """Let all read an answer while it arrives; store it, or forget what it overtook."""
         try:
-            storing, now = self._decided(response, flight, asked)
-            self._open(flight, response, storing, asked)
-            if storing.reason and response.status not in _TELLS_NOTHING:
-                await self._drop(found, flight, asked)
-            last = await self._body(flight, response, asked.rule)
-            body = flight.body + last if flight.kept else None
-            if body is not None:
-                entry = self._entry(response, body, storing, flight, asked, now)
-                await self._keep(found, entry, storing, flight, asked)
-            if last:
-                flight.add(last)
-            flight.end()
-            if body is not None and asked.rule.splitting is not None:
-                cost = flight.call.duration_s(self._clock.timer())
-                await self._reassembly(Answer(asked, response, body, storing, cost, flight.call.asked_at, now))
+            answer = await self._taken(response, found, flight, asked, self._clock.wall())
+            if answer is not None:
+                await self._reassembly(answer)
         finally:
             await let_go(response)
 
-    def _decided(self, response: Response, flight: Flight, asked: Asked) -> tuple[Storing, float]:
-        now, delay = self._clock.wall(), flight.call.ttfb_s or 0.0
-        return decide(asked.request, response, asked.rule, now, delay), now
+    async def overhear(
+        self, response: Response, found: Found, flight: Flight, asked: Asked, now: float
+    ) -> Answer | None:
+        """Keep an answer that its client has already – whole, its body in bytes, or a 304 – as if it had been fetched.
+
+        Its head came `now` (wall clock). Return what can be learned of splitting from it.
+        """
+        stale = found.entry
+        if (
+            stale is not None
+            and response.status == 304
+            and has_validator(response.headers)
+            and confirms(stale, response)
+        ):
+            await self._freshen(found, flight, asked, response, stale, now)
+            return None
+        return await self._taken(response, found, flight, asked, now)
+
+    async def _taken(self, response: Response, found: Found, flight: Flight, asked: Asked, now: float) -> Answer | None:
+        storing = self._decided(response, flight, asked, now)
+        self._open(flight, response, storing, asked)
+        if storing.reason and response.status not in _TELLS_NOTHING:
+            await self._drop(found, flight, asked)
+        last = await self._body(flight, response, asked.rule)
+        body = flight.body + last if flight.kept else None
+        if body is not None:
+            entry = self._entry(response, body, storing, flight, asked, now)
+            await self._keep(found, entry, storing, flight, asked)
+        if last:
+            flight.add(last)
+        flight.end()
+        if body is None or asked.rule.splitting is None:
+            return None
+        cost = flight.call.duration_s(self._clock.timer())
+        return Answer(asked, response, body, storing, cost, flight.call.asked_at, now)
+
+    @staticmethod
+    def _decided(response: Response, flight: Flight, asked: Asked, now: float) -> Storing:
+        return decide(asked.request, response, asked.rule, now, flight.call.ttfb_s or 0.0)
 
     def _open(self, flight: Flight, response: Response, storing: Storing, asked: Asked) -> None:
         """Let all see the head; who only waited sees no more of it than would be stored."""
@@ -177,11 +201,13 @@ class Fetch:
             flight.disown()
         flight.open(response, storing.reason, shared=storing.is_fresh)
 
-    async def _freshen(self, found: Found, flight: Flight, asked: Asked, answer: Response, stale: Entry) -> None:
+    async def _freshen(
+        self, found: Found, flight: Flight, asked: Asked, answer: Response, stale: Entry, now: float
+    ) -> None:
         """Let all read what was stored, with the fields of a 304, and store it so."""
         for_one = has_credentials(asked.request)
         told, confirmed = freshened(stale, answer), freshened(stale, answer, for_one=for_one)
-        storing, now = self._decided(confirmed, flight, replace(asked, request=unconditional(asked.request)))
+        storing = self._decided(confirmed, flight, replace(asked, request=unconditional(asked.request)), now)
         flight.confirmed = self._entry(confirmed, stale.body, storing, flight, asked, now)
         flight.confirmed = replace(flight.confirmed, cost=stale.cost)
         for_leader = replace(storing, withheld=frozenset())

@@ -15,6 +15,7 @@ from proxy.core.refresh_ahead import window_s
 from proxy.core.rules import Rule
 from proxy.core.types import Client
 from proxy.errors import Fallback
+from proxy.mode import Mode
 from proxy.places import Asked, Places
 from proxy.purge import request_for
 from proxy.refresh import Refresh
@@ -36,6 +37,7 @@ class Pinned:
         places: Places,
         refresh: Refresh,
         bypass: Bypass,
+        mode: Mode,
         clock: Clock,
         *,
         new_id: Callable[[], str],
@@ -45,6 +47,7 @@ class Pinned:
         self._places = places
         self._refresh = refresh
         self._bypass = bypass
+        self._mode = mode
         self._again_s: dict[bytes, float] = {}
         self._clock = clock
         self._new_id = new_id
@@ -73,7 +76,7 @@ class Pinned:
 
     async def look(self, asked: Asked) -> float:
         """Have it fetched if it is due; return how soon to look again, in seconds."""
-        if self._bypass.on:
+        if self._bypass.on or self._mode.observing:
             return AGAIN_S
         asked = replace(asked, line=replace(asked.line, request_id=self._new_id()))
         try:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 from typing import Protocol
 
@@ -29,6 +30,9 @@ from proxy.core.rules import Rule
 from proxy.core.types import SAFE_METHODS, Outcome, Request, Response
 from proxy.errors import ClientGone, Fallback, Refusal, UpstreamError, WaitOver
 from proxy.jobs import Jobs, Road
+from proxy.mode import Mode
+from proxy.observation import Observation
+from proxy.observe import Observe
 from proxy.places import Asked
 from proxy.upstream.call import Upstream
 from proxy.upstream.protection import Demand
@@ -80,6 +84,8 @@ class Serve:
         consequences: Consequences,
         upstream: Upstream,
         bypass: Bypass,
+        mode: Mode,
+        observe: Observe,
         jobs: Jobs,
         clock: Clock,
         *,
@@ -95,6 +101,8 @@ class Serve:
         self._consequences = consequences
         self._upstream = upstream
         self._bypass = bypass
+        self._mode = mode
+        self._observe = observe
         self._jobs = jobs
         self._road = Road(self._accelerated, self._signed, self._told)
         self._clock = clock
@@ -128,7 +136,8 @@ class Serve:
         finally:
             line.bytes_in = delivery.bytes_in
             line.close(self._clock.timer())
-            self._tell(line)
+            tell = partial(self._tell, line)
+            tell() if line.observed is None else line.observed.end(tell)
 
     def _new_line(self, request: Request) -> LogLine:
         return LogLine(
@@ -154,9 +163,13 @@ class Serve:
             ]
             request = replace(request, headers=tuple(fields))
         host = normal_host(request)
-        request, rule, arm = matched(self._rules, request, host)
+        keyed, rule, arm = matched(self._rules, request, host)
         if rule is not None:
             line.rule, line.arm = rule.name, (forced or arm) if rule.splitting is not None else None
+            if self._mode.observing and not self._bypass.on:
+                seen = self._observe(request, keyed, rule, host, line)
+                return await self._pass(seen.sent, line, delivery.watch, Reason.OBSERVE, rule, seen)
+        request = keyed
         if rule is None or not rule.offers_query:
             return await self._routed(request, request, rule, host, line, delivery)
         sent = request
@@ -219,18 +232,27 @@ class Serve:
         return await self._pass(request, line, wait, Reason.INTERNAL, rule)
 
     async def _pass(
-        self, request: Request, line: LogLine, wait: Callable[[], None], reason: str, rule: Rule | None
+        self,
+        request: Request,
+        line: LogLine,
+        wait: Callable[[], None],
+        reason: str,
+        rule: Rule | None,
+        seen: Observation | None = None,
     ) -> Response:
-        """Send the original request upstream whole and let its answer through."""
+        """Send the original request upstream whole and let its answer through; `seen`: it is observed meanwhile."""
         line.outcome, line.reason = Outcome.PASSTHROUGH, reason
         line.flight = line.joined = None
         line.arm = line.arm and CONTROL
         line.call = Call()
         wait()
-        held_up = rule is not None and not rule.ours and reason is not Reason.BYPASS
+        held_up = rule is not None and not rule.ours and reason not in {Reason.BYPASS, Reason.OBSERVE}
         demand = Demand(request.client.ip, priority_of(request)) if held_up else None
         response = await self._upstream.send(request, line.request_id, line.call, demand=demand)
-        response = await self._consequences(request, response, line, rule)
+        if seen is not None:
+            response = await self._observe.answered(seen, response)
+        else:
+            response = await self._consequences(request, response, line, rule)
         unnamed = rule is None and request.method not in SAFE_METHODS
         line.cache_status = cache_status.forwarded(line.outcome, reason, by_method=unnamed)
         return replace(response, headers=answered(response.headers, http_date(self._clock.wall())))

@@ -13,7 +13,17 @@ from proxy.core.rules import UNMATCHED
 from proxy.core.types import Outcome
 
 ERROR_SOURCES = ("client", "upstream", "proxy")
-_SUMS = ("upstream_calls", "upstream_s", "seconds_saved", "bytes_in", "bytes_out", "parts", "parts_hit")
+_SUMS = (
+    "upstream_calls",
+    "upstream_s",
+    "seconds_saved",
+    "bytes_in",
+    "bytes_out",
+    "parts",
+    "parts_hit",
+    "would_save_s",
+    "would_differ",
+)
 
 
 _TOLD_BY_THEIR_JOB = frozenset({Reason.RESPOND_ASYNC, Reason.WAIT_OVER})
@@ -36,6 +46,10 @@ class Operation:
     parts: int = 0
     """Of the answers that were put together; `parts_hit` of these were known."""
     parts_hit: int = 0
+    would: dict[Outcome, int] = field(default_factory=dict)
+    """Of those that were only observed: how many would have ended how."""
+    would_save_s: float = 0.0
+    would_differ: int = 0
 
     @property
     def n(self) -> int:
@@ -55,6 +69,8 @@ class Operation:
             self.by_outcome.setdefault(outcome, Histogram()).merge(timings)
         for source, count in other.errors.items():
             self.errors[source] = self.errors.get(source, 0) + count
+        for outcome, count in other.would.items():
+            self.would[outcome] = self.would.get(outcome, 0) + count
         self.overhead.merge(other.overhead)
         self.queue.merge(other.queue)
         for name in _SUMS:
@@ -83,6 +99,10 @@ class Operation:
             self.parts_hit += line.parts_hit or 0
         if line.cost is not None:
             self.seconds_saved += max(0.0, line.cost - line.duration_s)
+        if line.would is not None:
+            self.would[line.would] = self.would.get(line.would, 0) + 1
+            self.would_save_s += line.would_save_s or 0.0
+            self.would_differ += line.would_differ or False
 
 
 class Stats:
@@ -150,7 +170,8 @@ def _read(counted: Mapping[str, Any]) -> Operation:
     by_outcome = {Outcome(outcome): _timings(timings) for outcome, timings in counted["by_outcome"].items()}
     sums = {name: counted.get(name, 0) for name in _SUMS}  # another process may be of an earlier release
     overhead, queue = _timings(counted["overhead"]), _timings(counted["queue"])
-    return Operation(by_outcome, dict(counted["errors"]), overhead, queue, **sums)
+    would = {Outcome(outcome): count for outcome, count in counted.get("would", {}).items()}
+    return Operation(by_outcome, dict(counted["errors"]), overhead, queue, would=would, **sums)
 
 
 def _timings(counted: Mapping[str, Any]) -> Histogram:

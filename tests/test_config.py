@@ -350,7 +350,6 @@ WHOLE: dict[str, tuple[str, list[str]]] = {
 LATER: dict[str, tuple[str, str, str]] = {
     "rules[].split": ("split: {by: nothing, wrong: too}", "a mapping", "leave it out"),
     "rules[].rollout": ("rollout: {split: {mode: shadow, percent: 5}}", "a mapping", "leave it out"),
-    "mode": ("mode: observe", "observe", "on"),
     "log.schema": ("log: {schema: ecs}", "ecs", "flat"),
     "admin.listen": ("admin: {listen: '127.0.0.1:9000'}", "'127.0.0.1:9000'", "leave it out"),
 }

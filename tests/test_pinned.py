@@ -23,7 +23,7 @@ def world(*answers):
 
 def pinned(here, *urls, name="kept"):
     return Pinned(
-        {name: urls or (URL,)}, here.rules, here.places, here.refresh, here.bypass, here.clock, new_id=lambda: "1" * 32, roll=lambda: 0.0
+        {name: urls or (URL,)}, here.rules, here.places, here.refresh, here.bypass, here.mode, here.clock, new_id=lambda: "1" * 32, roll=lambda: 0.0
     )  # fmt: skip
 
 

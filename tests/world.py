@@ -24,6 +24,8 @@ from proxy.explain_parts import ExplainParts
 from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.jobs import Jobs
+from proxy.mode import Mode
+from proxy.observe import Observe
 from proxy.parts import Parts
 from proxy.places import Places
 from proxy.purge import Purge
@@ -67,6 +69,7 @@ class World:
     protection: Protection | None = None
     roll: Callable[[], float] = lambda: 0.0
     shared: Shared | None = None
+    mode: Mode = field(default_factory=Mode)
 
     def __post_init__(self) -> None:
         """Build the road."""
@@ -101,9 +104,12 @@ class World:
             self.shelf, self.tasks, self.clock, "/_frontrunner", timeouts=self.timeouts, failed=self.log.failed,
             tell=lambda line, _: self.ended.append(line),
         )  # fmt: skip
+        self.observe = observe = Observe(
+            fetch, self.reassembly, places, self.flights, consequences, self.tasks, self.clock, self.log.failed
+        )
         ids = itertools.count(1)
         self.serve = Serve(
-            self.rules, self.accelerate, consequences, self.upstream, self.bypass, self.jobs, self.clock, via=VIA,
+            self.rules, self.accelerate, consequences, self.upstream, self.bypass, self.mode, observe, self.jobs, self.clock, via=VIA,
             token=ADMIN_TOKEN,
             new_id=lambda: f"{next(ids):032x}", tell=self.log.request, failed=self.log.failed, show=self.show,
         )  # fmt: skip
@@ -128,6 +134,10 @@ class World:
     async def landed(self) -> None:
         """Wait until no flight is under way."""
         await until(lambda: not len(self.flights))
+
+    async def settled(self) -> None:
+        """Wait until nothing is done beside requests any more."""
+        await until(lambda: not self.tasks._tasks)
 
     @property
     def lines(self) -> list[dict[str, Any]]:

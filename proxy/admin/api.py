@@ -180,14 +180,17 @@ def _slots(now: LimitStatus) -> dict[str, float]:
 
 
 def _operation(one: Operation) -> dict[str, Any]:
-    split = {"split": {"parts": one.parts, "parts_hit": one.parts_hit}} if one.parts else {}
+    only_some: dict[str, Any] = {"split": {"parts": one.parts, "parts_hit": one.parts_hit}} if one.parts else {}
+    if one.would:
+        seconds, differ = _rounded(one.would_save_s), one.would_differ
+        only_some |= {"would": one.would, "would_save_s": seconds, "would_differ": differ}
     return {
         "n": one.n, **_timings(one.all()),
         "by_outcome": {outcome: {"n": timings.n, **_timings(timings)} for outcome, timings in one.by_outcome.items()},
         "upstream_calls": one.upstream_calls, "upstream_s": _rounded(one.upstream_s),
         "overhead_s": _rounded(one.overhead.total), "overhead": _timings(one.overhead),
         "queue_s": _rounded(one.queue.total), "queue": {"n": one.queue.n, **_timings(one.queue)}, "errors": one.errors,
-        "seconds_saved": _rounded(one.seconds_saved), "bytes_in": one.bytes_in, "bytes_out": one.bytes_out, **split,
+        "seconds_saved": _rounded(one.seconds_saved), "bytes_in": one.bytes_in, "bytes_out": one.bytes_out, **only_some,
     }  # fmt: skip
 
 

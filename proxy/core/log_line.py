@@ -3,6 +3,7 @@
 The line is filled while the request travels and is read once, at its end. What does not apply is absent, never null.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Protocol
@@ -12,11 +13,19 @@ from proxy.core.types import Outcome
 
 ORDER = (
     "timestamp", "level", "event", "version", "pid", "request_id", "trace_id", "client_ip", "method", "path", "status",
-    "rule", "outcome", "arm", "reason", "error", "error_source", "key_hash", "age_s", "ttl_s", "parts", "parts_hit",
+    "rule", "outcome", "arm", "reason", "would", "would_reason", "would_save_s", "would_differ", "error", "error_source", "key_hash", "age_s", "ttl_s", "parts", "parts_hit",
     "upstream_calls", "flight", "translated", "bytes_in", "bytes_out", "duration_s", "ttfb_s", "queue_s", "normalize_s",
     "lookup_s", "upstream_connect_s", "upstream_ttfb_s", "upstream_s", "merge_s", "store_s", "send_s", "overhead_s",
 )  # fmt: skip
 """The fields of a `request` line in the order in which they are written."""
+
+
+class Observed(Protocol):
+    """What is found out beside a request that passes."""
+
+    def end(self, tell: Callable[[], None]) -> None:
+        """Note what would have been in the request's line, when that is known; then call `tell`."""
+        ...
 
 
 class Waiting(Protocol):
@@ -99,6 +108,8 @@ class LogLine:
     call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds;
     `sent_before` is how many calls went upstream in vain before `call`, for `spent_before_s` seconds; `arm` is `candidate` for what was put together
     from parts, or `control` for what was not though its rule may. `expected_s` is how long the fetch it needs takes by experience; `cache_status` is our member of that field.
+    `would` is the outcome that a request had had which was only observed, for `would_reason`; `would_save_s` is what the
+    stored answer once took upstream, in seconds; `would_differ` tells that it is not what the upstream says now.
     """
 
     request_id: str
@@ -111,6 +122,10 @@ class LogLine:
     rule: str | None = None
     outcome: Outcome = Outcome.PASSTHROUGH
     reason: Reason | str | None = None
+    would: Outcome | None = None
+    would_reason: Reason | str | None = None
+    would_save_s: float | None = None
+    would_differ: bool | None = None
     error: str | None = None
     error_source: str | None = None
     key_hash: str | None = None
@@ -136,6 +151,7 @@ class LogLine:
     expected_s: float | None = None
     cache_status: bytes | None = field(default=None, repr=False)
     call: Call | None = field(default=None, repr=False)
+    observed: Observed | None = field(default=None, repr=False, compare=False)
 
     def close(self, now: float) -> None:
         """Fix the duration at the request's end."""

@@ -8,6 +8,7 @@ class Reason(StrEnum):
 
     # the request is not ours to accelerate
     BYPASS = "bypass"
+    OBSERVE = "observe"
     NO_RULE = "no_rule"
     METHOD = "method"
     BODY = "body"
