@@ -56,6 +56,14 @@ async def test_it_is_fetched_again_on_time_though_nobody_reads_it():
     assert here.outcomes == ["hit"]
 
 
+async def test_nothing_is_fetched_while_observing():
+    here = world(answer(b"one"))
+    pins, here.mode.observing = pinned(here), True
+    assert await looked_after(here, pins, 10) == 0
+    here.mode.observing = False
+    assert await looked_after(here, pins, 1) == 1
+
+
 async def looked_after(here, pins, seconds):
     """Look as long as that; return how often the upstream was asked."""
     before, until = len(here.engine.requests), here.clock.timer() + seconds

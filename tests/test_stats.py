@@ -121,8 +121,23 @@ def test_parts_and_how_many_of_them_were_known(one, parts):
 
 def test_what_a_process_of_an_earlier_release_counted_is_read():
     counts = orjson.loads(counted(line()).written())
-    del counts["r"]["parts"], counts["r"]["parts_hit"]
+    del counts["r"]["parts"], counts["r"]["parts_hit"], counts["r"]["would"]
     assert merged(5.0, [orjson.dumps(counts)]).operations["r"].n == 1
+
+
+def test_what_would_have_been():
+    """Counted apart from what was."""
+    stats = counted(
+        line(Outcome.PASSTHROUGH, would=Outcome.HIT, would_save_s=40.0, would_differ=True),
+        line(Outcome.PASSTHROUGH, would=Outcome.STALE, would_save_s=2.0),
+        line(Outcome.PASSTHROUGH, would=Outcome.HIT, would_save_s=0.5),
+        line(Outcome.PASSTHROUGH, would=Outcome.MISS),
+        line(Outcome.PASSTHROUGH),
+    )
+    for times, one in ((1, stats), (2, merged(5.0, [stats.written()] * 2))):
+        r = one.operations["r"]
+        assert r.would == {Outcome.HIT: 2 * times, Outcome.STALE: times, Outcome.MISS: times}
+        assert (r.would_save_s, r.would_differ, r.seconds_saved) == (42.5 * times, times, 0.0)
 
 
 RATIOS = {

@@ -83,6 +83,15 @@ async def test_an_operation_that_was_split_tells_of_its_parts() -> None:
     assert (await desk.numbers("performance/query"))["split"] == {"parts": 16, "parts_hit": 6}
 
 
+async def test_an_operation_that_was_observed_tells_what_would_have_been() -> None:
+    desk = filled()
+    assert "would" not in await desk.numbers("performance/query")
+    desk.count("passthrough", 1.0, would=Outcome.HIT, would_save_s=2.0, would_differ=True)
+    desk.count("passthrough", 1.0, would=Outcome.MISS)
+    told = await desk.numbers("performance/query")
+    assert (told["would"], told["would_save_s"], told["would_differ"]) == ({"hit": 1, "miss": 1}, 2.0, 1)
+
+
 async def test_an_operation_that_nobody_asked_for_yet() -> None:
     """A rule is known from the start, with nothing counted."""
     told = await Desk("search").numbers("performance/search")

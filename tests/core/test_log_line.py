@@ -9,7 +9,7 @@ from proxy.core.reasons import Reason
 from proxy.core.types import Outcome
 
 CONTRACT = """
-timestamp level event version pid request_id trace_id client_ip method path status rule outcome arm reason error error_source key_hash age_s ttl_s
+timestamp level event version pid request_id trace_id client_ip method path status rule outcome arm reason would would_reason would_save_s would_differ error error_source key_hash age_s ttl_s
 parts parts_hit upstream_calls flight translated
 bytes_in bytes_out duration_s ttfb_s queue_s normalize_s lookup_s upstream_connect_s upstream_ttfb_s upstream_s merge_s store_s send_s overhead_s
 """
@@ -41,6 +41,7 @@ FULL = closed(
     client_ip="1.2.3.4", trace_id="t", status=200, rule="r", outcome=Outcome.MISS, reason=Reason.NO_TTL, error="e",
     error_source="proxy", key_hash="k", age_s=5, ttl_s=55, parts=3, parts_hit=1, flight="lead",
     bytes_in=1, bytes_out=2, normalize_s=0.1, lookup_s=0.2, send_s=0.3, first_byte=BEGAN + 9.5, cost=40.0,
+    would=Outcome.HIT, would_reason=Reason.NO_STORE, would_save_s=4.0, would_differ=True,
     call=Call("GET", "/a", 200, BEGAN + 1, 0.5, BEGAN + 8, BEGAN + 9, 10, 20, 0.25, None, 1),
 )  # fmt: skip
 
@@ -48,7 +49,8 @@ FULL = closed(
 def test_a_line_of_which_all_is_known():
     assert request_fields(FULL) == {
         "request_id": "id", "trace_id": "t", "client_ip": "1.2.3.4", "method": "GET", "path": "/a", "status": 200,
-        "rule": "r", "outcome": "miss", "reason": "no_ttl", "error": "e", "error_source": "proxy", "key_hash": "k",
+        "rule": "r", "outcome": "miss", "reason": "no_ttl", "would": "hit", "would_reason": "no_store",
+        "would_save_s": 4.0, "would_differ": True, "error": "e", "error_source": "proxy", "key_hash": "k",
         "age_s": 5, "ttl_s": 55, "parts": 3, "parts_hit": 1, "upstream_calls": 1, "flight": "lead", "bytes_in": 1,
         "bytes_out": 2, "duration_s": 10.0, "ttfb_s": 9.5, "normalize_s": 0.1, "lookup_s": 0.2,
         "upstream_connect_s": 0.5, "upstream_ttfb_s": 7.0, "upstream_s": 8.0, "store_s": 0.25, "send_s": 0.3,

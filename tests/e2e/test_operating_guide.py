@@ -72,6 +72,13 @@ class Shell:
                 time.sleep(0.05)
         raise AssertionError("it does not listen")
 
+    def until_logged(self, name: str, words: str) -> None:
+        for _ in range(200):
+            if words in (self.folder / name).read_text():
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"not in the log: {words}")
+
     def get(self, target: str) -> str:
         """Ask for something as a client; return Cache-Status."""
         with urlopen(self.url + target) as answer:
@@ -90,6 +97,7 @@ async def shell(tmp_path):
     async with RawUpstream(reply(200, b"found", b'Cache-Groups: "items"')) as upstream:
         one = Shell(tmp_path, f"http://127.0.0.1:{upstream.port}")
         (tmp_path / "config.yaml").write_text(CONFIG.format(upstream=one.upstream))
+        (tmp_path / "observe.yaml").write_text(CONFIG.format(upstream=one.upstream) + "mode: observe\n")
         (tmp_path / "urls.txt").write_text(f"{one.url}/search?q=a\n{one.url}/search?q=b\n")
         (tmp_path / "session.har").write_text(json.dumps(RECORDED).replace("http://legacy:8000", one.url))
         yield one
@@ -106,7 +114,11 @@ async def test_every_command_of_the_guide(shell):
     printed = {}
     for command in COMMANDS:
         printed[command] = await asyncio.to_thread(shell.type, command)
-        if command.startswith("frontrunner run"):
+        if command.startswith("frontrunner run") and "observe" in command:
+            for target in ("/search?observed=1", "/search?observed=1"):
+                assert "detail=observe" in await asyncio.to_thread(shell.get, target)
+            await asyncio.to_thread(shell.until_logged, "observed.log", '"would":"hit"')
+        elif command.startswith("frontrunner run"):
             assert "fwd=" in await asyncio.to_thread(shell.get, "/search?q=Berlin")
             if "--upstream" in command:  # what only the log knows of when it is warmed
                 assert "fwd=" in await asyncio.to_thread(shell.get, "/search/new")
@@ -122,5 +134,14 @@ async def test_every_command_of_the_guide(shell):
             warmed = "/search?q=c" if "har" in command else "/search/new" if "log" in command else "/search?q=a"
             assert "hit" in await asyncio.to_thread(shell.get, warmed)
     told = "\n".join(printed.values())
-    for words in ("/search", '"operations"', "fine, 1 rule", "sort_params", "answer from the store", '"seconds_saved"'):
+    for words in (
+        '"would":"hit","n":1,"save_s":0.',
+        '"would":{"miss":1,"hit":1}',
+        "/search",
+        '"operations"',
+        "fine, 1 rule",
+        "sort_params",
+        "answer from the store",
+        '"seconds_saved"',
+    ):
         assert words in told
