@@ -33,8 +33,9 @@ from proxy.whole_answer import let_go
 
 _ANSWERED_BY_UPSTREAM = frozenset({Outcome.MISS, Outcome.EXPIRED, Outcome.PASSTHROUGH})
 
-MOST_SETTLING = 1000
-"""Of how many it is found out at once what they mean; of more, where a store is stuck, nothing is."""
+MOST_SETTLING, MOST_AWAITED = 1000, 50
+"""Of how many it is found out at once what they mean (of more, where a store is stuck, nothing is); for how many of
+these it is waited before the next look-up: where there are more, which one came first is not worth it."""
 
 
 class Observe:
@@ -69,7 +70,8 @@ class Observe:
             one.arriving = Copied(sent.body, rule.max_key_body, _length(sent))
             one.sent = replace(sent, body=one.arriving)
         # what was answered before must be stored before it is looked for
-        one.looking = self._tasks.start(self._look(one, tuple(self._settling)))
+        before = tuple(self._settling) if len(self._settling) <= MOST_AWAITED else ()
+        one.looking = self._tasks.start(self._look(one, before))
         line.observed = one
         return one
 

@@ -12,6 +12,7 @@ from proxy.core.normalize.json import Json
 from proxy.core.reasons import Reason
 from proxy.core.rules import default_rule
 from proxy.core.splitting import Stage
+from proxy.core.storing import Storing
 from proxy.core.types import Outcome, Response
 from proxy.errors import Fallback, UpstreamCut, UpstreamReset
 from proxy.mode import Mode
@@ -349,6 +350,44 @@ async def test_a_store_that_is_stuck_holds_nobody_up_and_the_line_comes_at_the_e
     assert here.outcomes == ["passthrough:observe"]
 
 
+class SlowStore(Memory):
+    """A store that takes its time to store."""
+
+    async def set_many(self, entries):
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await super().set_many(entries)
+
+
+async def test_who_asks_at_once_again_finds_what_was_just_answered():
+    """The answer did not wait for the store; the next look-up does."""
+    here = world(store=SlowStore(2**20))
+    await here.ask()
+    await seen(here)
+    assert would(here) == ["miss", "hit"]
+
+
+async def test_nothing_is_copied_of_what_is_not_to_be_stored():
+    arriving = Body(b"first", b"second", ends=False)
+    here, delivery = world(lambda _: Response(200, ((b"cache-control", b"private"),), arriving)), FakeDelivery()
+    asking = here.start(None, delivery)
+    await until(lambda: delivery.body == b"firstsecond")
+    arriving.end()
+    await asking
+    await here.settled()
+    assert here.last.observed.body.bytes == 11
+    assert here.last.observed.copy is None
+
+
+async def test_what_was_refused_by_its_head_is_not_stored_whatever_is_decided_later(monkeypatch):
+    """There is no copy of it: an empty answer would be stored in its place."""
+    monkeypatch.setattr("proxy.observe.decide", lambda *_: Storing(reason=Reason.PRIVATE))
+    here = world()
+    await seen(here)
+    assert would(here) == ["miss:private"]
+    assert not await held_by(here.store)
+
+
 async def test_of_more_than_can_be_settled_nothing_is_found_out(monkeypatch):
     """They keep nothing in memory, and their lines come at once."""
     monkeypatch.setattr("proxy.observe.MOST_SETTLING", 3)
@@ -414,8 +453,8 @@ async def test_no_limit_of_ours_holds_anybody_up():
     clock = FakeClock()
     here = world(*held, clock=clock, protection=limited(1, clock))
     asking = [here.start(get(target=f"/kept/{number}")) for number in range(3)]
+    await until(lambda: all(one.asked.is_set() for one in held), within=2)
     for one in held:
-        await one.asked.wait()
         one.go.set()
     await asyncio.gather(*asking)
     assert here.protection.status().waiting == 0
