@@ -5,7 +5,9 @@ Every way off it is a Fallback with its reason: then the original request goes u
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
+from proxy.asked import Asked
 from proxy.boarding import Boarding
 from proxy.clock import Clock
 from proxy.composite import Composite, Composites
@@ -16,13 +18,15 @@ from proxy.core.http_date import render as http_date
 from proxy.core.log_line import LogLine
 from proxy.core.partial import cut_part
 from proxy.core.reasons import Reason
+from proxy.core.trial import CONTROL
 from proxy.core.types import Entry, Outcome, Response
 from proxy.core.validation import asks_conditionally
 from proxy.core.variants import has_room
 from proxy.core.views import view
 from proxy.errors import Fallback, Refusal, UpstreamBusy, UpstreamError, UpstreamTimeout
-from proxy.places import Asked, Found, Places
+from proxy.places import Found, Places
 from proxy.refresh import Refresh
+from proxy.spellings import Spellings
 from proxy.upstream.collapse import Flight, Reader
 from proxy.whole_answer import let_go
 
@@ -39,8 +43,10 @@ class Accelerate:
         composites: Composites,
         places: Places,
         boarding: Boarding,
+        spellings: Spellings,
         clock: Clock,
     ) -> None:
+        self._spellings = spellings
         self._composites = composites
         self._refresh = refresh
         self._places = places
@@ -53,15 +59,19 @@ class Accelerate:
         Raises Fallback, Refusal and UpstreamError.
         """
         found = await self._places.find(asked)
-        entry = found.entry
+        is_normal, entry = asked.rule.normalizers and not asked.is_raw, found.entry
         verdict = judge(entry, self._clock.wall(), asked.directives)
         asked.line.outcome, asked.line.reason = verdict.outcome, verdict.reason
         if entry is not None and verdict.act in {Act.DELIVER, Act.REFRESH}:
+            if is_normal and not await self._spellings.may_serve(found, entry, asked):
+                return await self(replace(asked, is_raw=True), wait)
             if verdict.act is Act.REFRESH:
                 self._refresh.behind(found, asked)
             elif verdict.outcome is Outcome.HIT:
                 self._refresh.ahead(found, entry, asked)
             return self._stored(entry, asked)
+        if is_normal and self._is_anothers(found, asked):
+            return await self(replace(asked, is_raw=True), wait)
         if found.part is not None and (part := self._part_of(found.part, asked)) is not None:
             return part
         if "only-if-cached" in asked.directives:
@@ -73,6 +83,12 @@ class Accelerate:
         asked.line.expected_s = (entry.cost if entry is not None else 0.0) or self._boarding.usual_s(asked.rule.name)
         return await self._in_parts(found, asked, verdict, wait)
 
+    def _is_anothers(self, found: Found, asked: Asked) -> bool:
+        """Tell whether another spelling's answer, on its way or stale, is not for this one yet."""
+        is_trusted = self._spellings.is_trusted(asked.rule.name)
+        awaited = not is_trusted and self._boarding.is_spelled_otherwise(found, asked)
+        return awaited or self._spellings.is_anothers(found, asked)
+
     async def _in_parts(self, found: Found, asked: Asked, verdict: Verdict, wait: Callable[[], None]) -> Response:
         """Answer from the request's parts where it has any and that is certain; else fetch it whole."""
         composite, line = None, asked.line
@@ -81,7 +97,7 @@ class Accelerate:
                 composite = await self._composites.of(asked, line.expected_s)
             if composite is not None:
                 return await self._composites.answer(composite, wait)
-            line.arm = line.arm and "control"
+            line.arm = line.arm and CONTROL
         except Fallback as fallback:
             _whole_after_all(line, verdict, fallback.reason, self._clock.timer())
         except UpstreamError as error:
@@ -215,4 +231,4 @@ def _whole_after_all(line: LogLine, verdict: Verdict, reason: str, now: float) -
     """Begin again, as for any request: only what was spent so far, and why, is remembered."""
     line.spent_before_s += line.waited_s(now) or 0.0
     line.sent_before, line.call, line.flight, line.joined = line.upstream_calls, None, None, None
-    line.outcome, line.reason, line.arm = verdict.outcome, reason, "control"
+    line.outcome, line.reason, line.arm, line.fell_back = verdict.outcome, reason, CONTROL, reason

@@ -5,6 +5,7 @@ import os
 import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,13 @@ from proxy.admin.api import Api
 from proxy.admin.guard import Guard
 from proxy.admin.jobs import JobDesk
 from proxy.admin.rollout import RolloutDesk
-from proxy.admin.token import load_or_make
 from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
 from proxy.boarding import Boarding
 from proxy.bypass import LOOK_EVERY_S, Bypass
 from proxy.clock import Clock, SystemClock
-from proxy.composite import Composites
 from proxy.config import Config, from_mapping, load
 from proxy.config_shape import IN_PROCESS
 from proxy.consequences import Consequences
-from proxy.core.format import Format
-from proxy.core.format.console import Console
-from proxy.core.format.json import Json
 from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
@@ -36,33 +32,35 @@ from proxy.explain import Explain, Forms
 from proxy.explain_parts import ExplainParts
 from proxy.fan import Fan
 from proxy.fetch import Fetch
+from proxy.identity import kept_key, kept_token, names, new_ids
 from proxy.jobs import Jobs
-from proxy.log import Log, writer_to
+from proxy.log_of import log_of
 from proxy.mode import Mode
 from proxy.observe import Observe
+from proxy.origins import Origins
 from proxy.parts import Parts
 from proxy.pinned import Pinned
 from proxy.places import Places
+from proxy.promotion import Promotion
 from proxy.protection_of import protection_of
 from proxy.purge import Purge
-from proxy.reassembly import Reassembly
 from proxy.refresh import Refresh
+from proxy.reload import Reload
 from proxy.rollouts import Rollouts
 from proxy.rules_of import rules_of
 from proxy.serve import Serve, Show
 from proxy.shelf import Shelf
 from proxy.spread import Spread
-from proxy.state_folder import kept_secret, state_folder
+from proxy.state_folder import state_folder
 from proxy.stats import Stats
 from proxy.stores import Stores, scope_of, stores_of
 from proxy.tasks import Tasks
+from proxy.trials import Trials
+from proxy.trusting import Trusting
 from proxy.turns import Turns
 from proxy.upstream.address import Address
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.flights import Flights
-from proxy.workers import this_worker
-
-FORMATS: Mapping[str, type[Format]] = {"json": Json, "console": Console}
 
 
 def create_app(config: Config | Path | str | Mapping[str, Any] | None = None) -> "Proxy":
@@ -129,12 +127,14 @@ class Proxy:
         address = Address.parse(config.upstream.url)
         stores = _stores(config, address, clock, self._failed)
         self._store, self._stores = stores.store, stores
-        rules, scopes = rules_of(config, _secret())
+        rules, scopes = rules_of(config, kept_key())
         forms, flights = Forms(), Flights(self._tasks)
         self._rollouts = Rollouts(rules, clock)
-        places = Places(self._store, scopes, clock, self._failed, forms.note)
+        places = Places(self._store, scopes, self._rollouts, clock, self._failed, forms.note)
         self._bypass = Bypass(state_folder(os.environ) / f"bypass-{scope_of(config, address.identity)}")
-        run, name = _names()
+        run, name = names()
+        self._name = name
+        self._trials = Trials(rules, self._rollouts, clock, name, _hash(config))
         turns = Turns(stores.shared, stores.wire, name, self._tasks, clock, self._failed)
         self._roll = random.Random(secrets.randbits(256)).random  # noqa: S311
         self._protection = protection_of(
@@ -147,41 +147,54 @@ class Proxy:
             hear=(turns.hear, self._protection.hear, *stores.hear), far=stores.far,
         )  # fmt: skip
         via = f"1.1 frontrunner-{run}".encode()
-        host = address.authority if config.upstream.host == "upstream" else None
-        engine = engine_of(config, address, inner, clock)
-        self._upstream = Upstream(engine, self._protection, clock, self.log, via, host=host)
-        self.token = token or config.admin.token or _kept_token()
+        self._upstream = self._calls(address, inner, via)
+        self.token = token or config.admin.token or kept_token()
         self._edge = self._road(rules, places, flights, turns, via)
         purge = Purge(rules, places, self._parts, flights, clock)
         explain = Explain(rules, scopes, places, self._explain_parts, forms, clock)
         self._api = self._admin(rules, Acts(purge, self._bypass, explain, self.log.events.info))
         self._pinned = self._pins(rules, places)
+        self._promotion = self._canaries(rules)
         self._opening: asyncio.Task[None] | None = None
         self._looking: asyncio.TimerHandle | None = None
+
+    def _calls(self, address: Address, inner: App | None, via: bytes) -> Upstream:
+        config, clock = self.config, self._clock
+        host = address.authority if config.upstream.host == "upstream" else None
+        engine = engine_of(config, address, inner, clock)
+        return Upstream(engine, self._protection, clock, self.log, via, host=host)
+
+    def _canaries(self, rules: Sequence[Rule]) -> Promotion:
+        return Promotion(
+            rules, self._rollouts, self._trials, self._protection, self._stores.shared, self._name, self._clock,
+            tell=self.log.events.info, failed=self._failed,
+        )  # fmt: skip
 
     def _road(self, rules: Sequence[Rule], places: Places, flights: Flights, turns: Turns, via: bytes) -> Edge:
         config, clock = self.config, self._clock
         timeouts = Timeouts(config.upstream.timeout.first_byte, config.upstream.timeout.idle)
-        self._parts = parts = Parts(self._store, places, clock, self._failed)
-        self._reassembly = Reassembly(
-            parts, self._rollouts, tell=self.log.events.info, failed=self._failed, roll=self._roll
-        )
-        fetch = Fetch(self._upstream, places, flights, turns, self._reassembly, timeouts, clock)
+        origins = Origins()
+        self._parts = parts = Parts(self._store, places, self._rollouts, origins, clock, self._failed)
         fan = Fan(parts, self._upstream, self._protection, self._tasks, timeouts, clock)
-        composites = Composites(parts, fan, self._rollouts, clock, self._failed)
+        trust = Trusting(
+            parts, fan, origins, self._rollouts, self._trials, self._upstream, self._protection, self._tasks, timeouts, clock,
+            self.mode, self._stores.shared, self._name, tell=self.log.events.info, failed=self._failed, roll=self._roll,
+        )  # fmt: skip
+        composites = trust.composites
+        fetch = Fetch(self._upstream, places, flights, turns, trust.evidence, timeouts, clock)
         self._refresh = Refresh(fetch, flights, self._protection, clock, self._roll)
         boarding = Boarding(fetch, places, flights, clock)
-        accelerate = Accelerate(self._refresh, composites, places, boarding, clock)
+        accelerate = Accelerate(self._refresh, composites, places, boarding, trust.spellings, clock)
         self._explain_parts = ExplainParts(composites, self._rollouts, boarding.usual_s, clock)
         consequences = Consequences(rules, places, parts, flights, clock, self._failed)
-        observe = Observe(fetch, self._reassembly, places, flights, consequences, self._tasks, clock, self._failed)
+        observe = Observe(fetch, trust.evidence, places, flights, consequences, self._tasks, clock, self._failed)
         shelf = Shelf(self._store, self._stores.shared, clock, self._failed)
         self._jobs = Jobs(
             shelf, self._tasks, clock, config.admin.prefix, timeouts=timeouts, tell=self._tell, failed=self._failed
         )  # fmt: skip
         serve = Serve(
             rules, accelerate, consequences, self._upstream, self._bypass, self.mode, observe, self._jobs, clock,
-            via=via, token=self.token.encode(), new_id=_new_ids(), tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
+            via=via, token=self.token.encode(), new_id=new_ids(), tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
         )  # fmt: skip
         return Edge(serve, clock, tuple(config.trusted_proxies))
 
@@ -189,7 +202,7 @@ class Proxy:
         urls = {rule.name: rule.pin for rule in self.config.rules}
         try:
             return Pinned(
-                urls, rules, places, self._refresh, self._bypass, self.mode, self._clock, new_id=_new_ids(), roll=self._roll
+                urls, rules, places, self._refresh, self._bypass, self.mode, self._clock, new_id=new_ids(), roll=self._roll
             )  # fmt: skip
         except ValueError as error:
             raise StartError(str(error)) from error
@@ -197,7 +210,7 @@ class Proxy:
     def _admin(self, rules: Sequence[Rule], acts: Acts) -> Api:
         admin, names = self.config.admin, tuple(rule.name for rule in rules)
         guard = Guard(self.token, admin.prefix, root=admin.root_paths)
-        rollout = RolloutDesk(self._rollouts, self._reassembly.status, acts, self.log.events.info)
+        rollout = RolloutDesk(self._rollouts, self._trials.told, self._trials.report, acts, self.log.events.info)
         return Api(
             self._spread.everybodys, self._store, self._protection.status, acts, rollout, JobDesk(self._jobs), self._clock,
             guard, names, admin.prefix, root=admin.root_paths,
@@ -238,6 +251,7 @@ class Proxy:
             self.log.events.warning("config", message=warning)
         await self._spread.open()
         self._tasks.start(self._pinned.keep())
+        self._tasks.start(self._promotion.keep())
 
     async def close(self) -> None:
         """End what still runs, close connections, write the last log lines."""
@@ -256,6 +270,17 @@ class Proxy:
             self._spread.note_bypass()
         self._looking = self._later(LOOK_EVERY_S, self._look)
 
+    def reload(self, load: Callable[[], Config]) -> None:
+        """Read the config again: modes count at once, what else has changed after a restart."""
+        secret = b""  # no key is made with these rules
+        again = Reload(
+            self.config, self._rollouts, self.mode, lambda config: rules_of(config, secret)[0], self._say_config
+        )
+        again(load)
+
+    def _say_config(self, *, warning: bool, **told: Any) -> None:
+        (self.log.events.warning if warning else self.log.events.info)("config", **told)
+
     def turn_bypass(self) -> None:
         """Turn the bypass on if it is off, and off if it is on."""
         self._bypass.turn(on=not self._bypass.on)
@@ -263,18 +288,17 @@ class Proxy:
 
     def _tell(self, line: LogLine, event: str = "request") -> None:
         self._stats.count(line)
+        self._trials.count(line)
         self.log.request(line, event)
+        line.leave()
 
     def _failed(self, error: BaseException, request_id: str) -> None:
         self.log.failed(error, request_id)
 
 
-def _secret() -> bytes:
-    """Return what hides credentials in keys: the same for all processes of this user, and after a restart."""
-    try:
-        return bytes.fromhex(kept_secret(state_folder(os.environ) / "secret", lambda: secrets.token_hex(16)))
-    except (OSError, ValueError):
-        return secrets.token_bytes(16)
+def _hash(config: Config) -> str:
+    """Return what tells one config from another in reports."""
+    return blake2b(repr(config.rules).encode(), digest_size=4).hexdigest()
 
 
 def _stores(config: Config, address: Address, clock: Clock, failed: Callable[[BaseException, str], None]) -> Stores:
@@ -282,37 +306,3 @@ def _stores(config: Config, address: Address, clock: Clock, failed: Callable[[Ba
         return stores_of(config, address.identity, clock, failed)
     except (ImportError, AttributeError, ValueError, OSError) as error:
         raise StartError(f"cannot have the store: {error}") from error
-
-
-def _names() -> tuple[str, str]:
-    """Return the name of all processes that were started together, and of this one among them."""
-    worker = this_worker()
-    run = worker.run if worker else secrets.token_hex(4)
-    return run, f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
-
-
-def _new_ids() -> Callable[[], str]:
-    """Return what makes request ids: unique, quick to make, no secret."""
-    bits = random.Random(secrets.randbits(256)).getrandbits  # noqa: S311
-    return lambda: f"{bits(128):032x}"
-
-
-def log_of(config: Config, clock: Clock) -> Log:
-    """Return the log of a config. Raises StartError where it cannot be written."""
-    return Log(FORMATS[config.log.format](), _writer(config.log.to), clock)
-
-
-def _writer(place: str) -> Callable[[bytes], None]:
-    try:
-        worker = this_worker()
-        return writer_to(place, worker.lock if worker else None)
-    except OSError as error:
-        raise StartError(f"cannot write the log to {place}: {error.strerror or error}") from error
-
-
-def _kept_token() -> str:
-    """Return the token of this machine; where there is no place to keep one, one that lives as long as the process."""
-    try:
-        return load_or_make()
-    except OSError:
-        return secrets.token_urlsafe(24)

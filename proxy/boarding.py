@@ -2,6 +2,7 @@
 
 import asyncio
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.freshness import Act, Verdict, wants_newer
 from proxy.core.histogram import Histogram
@@ -13,7 +14,7 @@ from proxy.core.types import Entry, Outcome, Response
 from proxy.core.validation import VALIDATED, asks_conditionally
 from proxy.errors import Fallback, Refusal, UpstreamError
 from proxy.fetch import Fetch
-from proxy.places import Asked, Found, Places
+from proxy.places import Found, Places
 from proxy.upstream.collapse import Flight, Reader
 from proxy.upstream.failures import Failures
 from proxy.upstream.flights import Flights
@@ -39,6 +40,12 @@ class Boarding:
         """Return how long a rule's answers take to begin, the middle one of all so far."""
         waits = self._waits.get(rule)
         return waits.quantile(0.5) if waits is not None and waits.n else None
+
+    def is_spelled_otherwise(self, found: Found, asked: Asked) -> bool:
+        """Tell whether what is under way for a request's key was asked for in other words."""
+        flight = self._flights.join(found.place)
+        one = asked.request
+        return flight is not None and (flight.request.target, flight.request.body) != (one.target, one.body)
 
     def board(self, found: Found, asked: Asked, verdict: Verdict) -> Reader:
         """Return a reader of the flight for a request, of a new one where there is none that it may join.

@@ -6,6 +6,7 @@ Whatever is in doubt on it is a Fallback: then the request goes on as any other 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core import cache_status
 from proxy.core.composite import Cut, Frame, Share, united
@@ -15,12 +16,14 @@ from proxy.core.headers import answered
 from proxy.core.http_date import render as http_date
 from proxy.core.merged_head import head_of_entry, merged_head
 from proxy.core.reasons import Reason
-from proxy.core.splitting import Splitting, Stage
+from proxy.core.rollout import Stage
+from proxy.core.splitting import Splitting
+from proxy.core.trial import CANDIDATE, CONTROL
 from proxy.core.types import Outcome, Response
+from proxy.draws import Draws
 from proxy.errors import Fallback, UpstreamError
 from proxy.fan import Fan, Landed, Uncut
 from proxy.parts import Held, Keys, Known, Parts, told_apart
-from proxy.places import Asked
 from proxy.rollouts import Rollouts
 from proxy.upstream.uncacheable import Uncacheable
 
@@ -47,10 +50,14 @@ class Composite:
     @property
     def missing(self) -> list[int]:
         """Return the places of the parts that have to be fetched, each once; all, where the frame is not known."""
-        first = {key: place for place, key in reversed(list(enumerate(self.keys.parts)))}
         fresh = self.known.fresh if self.known.frame is not None else {}
-        missing = sorted(place for key, place in first.items() if key not in fresh)
-        return missing if self.knows_between or not missing else sorted(first.values())
+        missing = [place for place in self.first if self.keys.parts[place] not in fresh]
+        return missing if self.knows_between or not missing else self.first
+
+    @property
+    def first(self) -> list[int]:
+        """Return the places of all parts, each once."""
+        return sorted({key: place for place, key in reversed(list(enumerate(self.keys.parts)))}.values())
 
     def standing_in(self, now: float) -> Mapping[bytes, Held] | None:
         """Return shares of which some are stale, if they may stand in for a failure of the upstream (RFC 5861 §4)."""
@@ -94,6 +101,7 @@ class Composites:
         parts: Parts,
         fan: Fan,
         rollouts: Rollouts,
+        draws: Draws,
         clock: Clock,
         failed: Callable[[BaseException, str], None],
     ) -> None:
@@ -101,6 +109,7 @@ class Composites:
         self._parts = parts
         self._fan = fan
         self._rollouts = rollouts
+        self._draws = draws
         self._clock = clock
         self._whole = Uncacheable()
         """Those whose answers could not be put together lately, by the key of their frame."""
@@ -110,18 +119,31 @@ class Composites:
 
         Raises Fallback where anything about it is in doubt.
         """
-        return None if self.why_whole(asked, expected_s) is not None else await self.cut(asked)
+        if asked.rule.splitting is None or self._is_out(asked, expected_s) is not None:
+            return None
+        composite = await self.cut(asked)
+        return composite if composite is not None and await self._draws.split(asked) else None
 
     def why_whole(self, asked: Asked, expected_s: float | None) -> str | None:
         """Return in words why a rule's requests are not split now; None where they are."""
-        splitting = asked.rule.splitting
-        if splitting is None:
+        if asked.rule.splitting is None:
             return "its rule does not split"
-        if not self._is_served(asked):
-            if asked.line.arm == "control":
-                return "its arm is control"
-            return f"its split is {self._rollouts.stage(asked.rule.name)}"
-        if splitting.slower_than is not None and (expected_s or 0.0) < splitting.slower_than:
+        if why := self._is_out(asked, expected_s):
+            return why
+        if asked.line.arm is None and not self._draws.takes(asked):
+            return f"it is not among the {self._rollouts.share(asked.rule.name):g} % that are split"
+        return None
+
+    def _is_out(self, asked: Asked, expected_s: float | None) -> str | None:
+        """Return in words why there is nothing to draw for a request; None where there is."""
+        splitting, rule, arm = asked.rule.splitting, asked.rule.name, asked.line.arm
+        if arm == CONTROL:
+            return "its arm is control"
+        if arm is None and self._rollouts.stage(rule) in {Stage.OFF, Stage.SHADOW}:
+            return f"its split is {self._rollouts.stage(rule)}"
+        if arm is not None and not self._rollouts.forced(rule):
+            return f"its split is {self._rollouts.status(rule)['state']}"
+        if splitting is not None and splitting.slower_than is not None and (expected_s or 0.0) < splitting.slower_than:
             return f"its rule takes {expected_s or 0.0:.3g} s, less than {splitting.slower_than:g} s"
         return None
 
@@ -140,11 +162,30 @@ class Composites:
         asked.line.parts = len(cut.parts)
         return Composite(asked, splitting, cut, keys, await self._parts.known(keys, asked))
 
-    def _is_served(self, asked: Asked) -> bool:
-        arm = asked.line.arm
-        if arm is None and self._rollouts.stage(asked.rule.name) is Stage.ON:
-            return True
-        return arm == "candidate" and self._rollouts.forced(asked.rule.name)
+    async def calls_anew(self, asked: Asked) -> int | None:
+        """Return how many calls it takes to ask for all parts of a request; None where it has too few."""
+        composite = await self.cut(replace(asked, line=replace(asked.line)))
+        return None if composite is None else len(self._planned(composite, composite.first).calls)
+
+    async def anew(self, asked: Asked) -> Response:
+        """Return the answer of a request's parts, all asked for now. Raises Fallback and UpstreamError."""
+        composite = await self.cut(asked)
+        if composite is None:
+            raise Fallback(Reason.SPLIT_SYNTAX)
+        composite = replace(composite, known=Known({}, {}, composite.known.frame))
+        try:
+            landed = await self._fetched(composite, composite.first)
+            return self._merged(composite, landed, anew=True)
+        except (Fallback, UpstreamError):
+            raise
+        except Exception as error:
+            raise self._faulty(error, asked) from error
+
+    async def _fetched(self, composite: Composite, places: Sequence[int]) -> dict[bytes, Landed]:
+        one = composite
+        return await self._fan.fetched(
+            one.asked, one.splitting, one.cut, one.keys, places, knows_between=one.knows_between
+        )
 
     async def answer(self, composite: Composite, wait: Callable[[], None]) -> Response:
         """Fetch what is missing, and merge; `wait` is called before the upstream's time is taken.
@@ -162,12 +203,9 @@ class Composites:
         try:
             while missing:
                 wait()
-                landed |= await self._fan.fetched(
-                    composite.asked, composite.splitting, composite.cut, composite.keys, missing,
-                    knows_between=composite.knows_between,
-                )  # fmt: skip
+                landed |= await self._fetched(composite, missing)
                 missing = self._gone(composite, landed)
-            if not self._is_served(asked):
+            if not self._draws.still(asked):
                 raise Fallback(Reason.SPLIT_LATELY)
             return self._merged(composite, landed, anew={*landed} >= {*composite.keys.parts})
         except Uncut as uncut:
@@ -206,16 +244,19 @@ class Composites:
     def _uncut(self, uncut: Uncut, asked: Asked) -> Response:
         """Return the answer to all parts as it came: its asker has what it asked for."""
         line, response = asked.line, uncut.response
-        line.outcome, line.reason, line.arm, line.parts_hit = Outcome.MISS, uncut.reason, "control", None
+        line.outcome, line.reason, line.arm, line.parts_hit = Outcome.MISS, uncut.reason, CONTROL, None
+        line.fell_back = uncut.reason
         line.cache_status = cache_status.forwarded(Outcome.MISS, uncut.reason)
         return replace(response, headers=answered(response.headers, http_date(self._clock.wall())))
 
     def planned(self, composite: Composite) -> FanOut | None:
         """Return how what is missing would be asked for now; None where nothing is."""
         missing = composite.missing
-        if not missing:
-            return None
-        return self._fan.planned(composite.asked.rule.name, composite.splitting, composite.cut, composite.keys, missing)
+        return self._planned(composite, missing) if missing else None
+
+    def _planned(self, composite: Composite, places: Sequence[int]) -> FanOut:
+        one = composite
+        return self._fan.planned(one.asked.rule.name, one.splitting, one.cut, one.keys, places)
 
     def may_ask_again(self) -> bool:
         """Take one of the extra calls for the whole request, after its parts could not be had."""
@@ -248,7 +289,7 @@ class Composites:
             count, hits, ttl=line.ttl_s or 0, stored=bool(landed) and all(one.stored for one in landed.values()),
             collapsed=any(one.joined for one in landed.values()),
         )  # fmt: skip
-        line.arm = "candidate"
+        line.arm, line.candidate = CANDIDATE, response
         return response
 
     def _put_together(self, composite: Composite, held: Mapping[bytes, Held], around: "Surrounding") -> Response:

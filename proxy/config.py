@@ -11,10 +11,11 @@ from typing import Any, Final, cast, get_args
 from pydantic import ValidationError
 
 from proxy import plugins, strict_yaml
-from proxy.config_shape import Admin, Config, Engine, Log, Match, Rule, Shape, Store, Timeouts, Upstream
+from proxy.config_shape import Admin, Config, Engine, Log, Match, Rule, Store, Timeouts, Upstream
 from proxy.config_values import Listen, Value
 from proxy.errors import ConfigError, Finding
 from proxy.plugins import Plugin
+from proxy.shape import Shape
 from proxy.strict_yaml import Tree
 
 __all__ = [

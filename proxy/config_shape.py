@@ -5,14 +5,15 @@ Seconds are floats, sizes are bytes, lists are tuples. The lines below the attri
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic import ConfigDict, Field, model_validator
 
 from proxy import config_values as values
+from proxy.config_rollout import Rollout
 from proxy.core.evict.gdsf import Gdsf
 from proxy.plugins import Plugin
+from proxy.shape import Shape
 
 ABSENT: Any = None
 MANY = Field(strict=False)  # YAML has lists where we have tuples
@@ -24,34 +25,6 @@ Wait = Annotated[float, values.WAIT]
 
 
 IN_PROCESS = "http://app.invalid"  # an app that is called directly has no address; its Host has a name all the same
-
-
-class Shape(BaseModel):
-    """A mapping with known keys; a bare value stands for the first `short` of them, if it has any."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-    short: ClassVar[tuple[str, ...]] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _spread(cls, value: Any) -> Any:
-        return value if isinstance(value, dict) or not cls.short else dict.fromkeys(cls.short, value)
-
-    @classmethod
-    def short_schema(cls, members: Mapping[str, Any]) -> Any:
-        """Return what editors may accept in place of the mapping, if anything."""
-        return members[cls.short[0]] if cls.short else None
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Let editors accept the short form as well."""
-        named = handler(schema)
-        long = handler.resolve_ref_schema(named)
-        if short := cls.short_schema(long.get("properties", {})):
-            both = [short, dict(long)]
-            long.clear()
-            long["anyOf"] = both
-        return named
 
 
 class Timeouts(Shape):
@@ -205,21 +178,6 @@ class Split(Shape):
     """auto, single, each, or {chunks: 20}."""
     max_parallel: Annotated[int, values.whole(1, 1000)] = 1
     extra_work: Annotated[float, values.PERCENT] = 0.25
-
-
-class Stage(Shape):
-    """How far a split is rolled out."""
-
-    mode: Annotated[str, values.words("off", "shadow", "on")] = "shadow"
-    """off; shadow: whole answers are cut, put together again and compared; on: answers are put together from parts."""
-    percent: Annotated[int, values.whole(0, 100)] = 100
-    """The share of the answers that are compared in shadow."""
-
-
-class Rollout(Shape):
-    """How far this rule's changes are rolled out."""
-
-    split: Stage = Stage()
 
 
 class Rule(Shape):

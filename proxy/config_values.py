@@ -140,6 +140,20 @@ def _percent(written: str) -> float:
     return float(written.removesuffix("%")) / 100
 
 
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise ValueError
+    if round(value, 2) != value:
+        raise ValueError
+    return float(value)
+
+
+def _ratio(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1000:
+        raise ValueError
+    return float(value)
+
+
 def _listen(written: str) -> Listen:
     if written.startswith("unix:"):
         return Listen("", 0, written.removeprefix("unix:"))
@@ -239,6 +253,11 @@ PERCENT: Final = text(r"[0-9]{1,4}(\.[0-9]{1,3})?%", "a percentage such as 25%",
 PREFIX: Final = text(
     r"(/[A-Za-z0-9._~\-]+)+", "a path such as /_frontrunner: it starts with / and does not end with it"
 )
+RATIO: Final = Value(
+    _ratio,
+    "a number above 0, such as 1.1",
+    {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1000}, VARIABLE]},
+)
 REFERENCE: Final = text(plugins.STRANGER, "a name such as their_pkg.module:Class")
 RESIDUAL: Final = Value(
     _residual,
@@ -254,6 +273,11 @@ RESIDUAL: Final = Value(
 )
 RULE_NAME: Final = text(r"(?!(default|unmatched)$)[a-z0-9_\-]+", "a name of a-z 0-9 _ -, but not default or unmatched")
 SECRET: Final = text(r"[!-~]*", "a text of printable ASCII characters without blanks")
+SHARE: Final = Value(
+    _share,
+    "a percentage from 0 to 100 as a number, with at most two decimals",
+    {"anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, VARIABLE]},
+)
 SIZE: Final = _unit(units.parse_size, units.SIZE_PATTERN, units.SIZE)
 SLUG: Final = text(r"[A-Za-z0-9._\-]+", "a name of A-Z a-z 0-9 . _ -")
 SWITCH: Final = words("on", "off", change=lambda word: word == "on")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from math import inf, nextafter
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.arms import matched
 from proxy.core.invalidation import changed_targets, is_its_own_location
@@ -22,7 +23,7 @@ from proxy.core.types import SAFE_METHODS, Request, Response, Stream
 from proxy.core.validation import asks_conditionally, freshened, has_credentials, head_says
 from proxy.errors import Fallback
 from proxy.parts import Parts
-from proxy.places import Asked, Places
+from proxy.places import Places
 from proxy.upstream.collapse import Flight
 from proxy.upstream.flights import Flights
 
@@ -97,7 +98,7 @@ class Consequences:
             found = await self._places.find(asked)
         except Fallback:
             return  # what has no key has no entry
-        bare = self._places.bare(found.query, asked)
+        bare = found.bare
         homes = {found.key, found.home, bare}
         self._places.purges.targets([bare], self._clock.wall())
         if found.entry is not None:
@@ -141,7 +142,7 @@ class Consequences:
             return response
         found = await self._places.find(asked)
         flight = Flight(asked.request, kept=True)
-        flight.home, flight.bare = found.home, self._places.bare(found.query, asked)
+        flight.home, flight.bare = found.home, found.bare
         flight.rule, flight.groups = asked.rule.name, groups_of(response, asked.host)
         asked_at = _asked_at(line, self._clock) if reads_only else now
 

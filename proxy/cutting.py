@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from proxy.asked import Asked
 from proxy.core import lifetime
 from proxy.core.coding import plain_body
 from proxy.core.composite import Cut, Sliced
@@ -11,7 +12,6 @@ from proxy.core.splitting import Splitting
 from proxy.core.storing import Storing, entry_of
 from proxy.core.types import Entry, Request, Response
 from proxy.parts import is_for, mark_of, sealed
-from proxy.places import Asked
 
 
 @dataclass(frozen=True, slots=True)

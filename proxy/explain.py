@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.arms import matched
 from proxy.core.explain import Difference, Form, differences, form_of, shown_of, walk
@@ -19,7 +20,7 @@ from proxy.core.variants import variants
 from proxy.errors import Fallback
 from proxy.explain_parts import ExplainParts, cut_told
 from proxy.foreseen import foreseen
-from proxy.places import Asked, Found, Places
+from proxy.places import Found, Places
 
 MOST_FORMS = 1000
 MOST_CHARS = 2**22

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.composite import Composite, Composites
 from proxy.core.composite import Cut
@@ -16,7 +17,6 @@ from proxy.core.rules import Rule
 from proxy.core.splitting import Splitting
 from proxy.core.types import Entry, Outcome, Request
 from proxy.errors import Fallback
-from proxy.places import Asked
 from proxy.rollouts import Rollouts
 
 MOST_LABELS = 64
@@ -28,7 +28,7 @@ Told = dict[str, Any]
 
 def cut_told(request: Request, rule: Rule, splitting: Splitting, scope: Scope, now: float) -> Told:
     """Return what can be said without a store: the parts of a request, the key around them, why it is not cut."""
-    told: Told = {"mode": splitting.stage}
+    told: Told = {"mode": rule.trust.split.stage}
     try:
         cut = splitting.named(request)
         if cut is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.composite import Cut
 from proxy.core.cost_model import CostModel, Fetched, PartCosts, learned
@@ -25,7 +26,6 @@ from proxy.core.types import Request, Response
 from proxy.cutting import Answer, cut_answer, entries_of, not_for_parts
 from proxy.errors import Fallback, UpstreamBusy, UpstreamError, UpstreamTimeout
 from proxy.parts import Held, Keys, Parts, is_for, told_apart
-from proxy.places import Asked
 from proxy.tasks import Tasks, done_aside
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.protection import Demand, Protection, is_endless
@@ -232,6 +232,7 @@ class Fan:
                 waiting.extendleft(reversed(bisected(planned)))
                 continue
             took.append(call.duration_s(self._clock.timer()))
+            fetch.call.add(took[-1])
             try:
                 await self._land(fetch, asked, response, body, call, now)
             except Fallback:
@@ -313,8 +314,7 @@ def _failed(status: int) -> UpstreamError:
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
-    """Return the first error of a group: the others came of it."""
-    error: BaseException = errors
+    error: BaseException = errors  # the others came of it
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error if isinstance(error, Exception) else UpstreamError("the fetch was ended")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.fair_queue import Priority
 from proxy.core.freshness import judge
@@ -16,8 +17,8 @@ from proxy.core.types import Entry, Outcome, Request, Response
 from proxy.core.validation import confirms, freshened, has_credentials, has_validator, unconditional, validating
 from proxy.cutting import Answer
 from proxy.errors import Fallback, UpstreamCut, UpstreamError
-from proxy.places import Asked, Found, Places
-from proxy.reassembly import Reassembly
+from proxy.evidence import Evidence
+from proxy.places import Found, Places
 from proxy.turns import Turns
 from proxy.upstream.call import UNLIMITED, Timeouts, Upstream
 from proxy.upstream.collapse import Flight
@@ -38,11 +39,11 @@ class Fetch:
         places: Places,
         flights: Flights,
         turns: Turns,
-        reassembly: Reassembly,
+        evidence: Evidence,
         timeouts: Timeouts,
         clock: Clock,
     ) -> None:
-        self._reassembly = reassembly
+        self._evidence = evidence
         self._upstream = upstream
         self._flights = flights
         self._turns = turns
@@ -103,7 +104,7 @@ class Fetch:
         """Make a flight, yet to be started."""
         flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
         flight.key, flight.home, flight.query = found.key, found.home, found.query
-        flight.bare, flight.rule = self._places.bare(found.query, asked), asked.rule.name
+        flight.bare, flight.rule = found.bare, asked.rule.name
         flight.priority = priority_of(asked.request)
         return flight
 
@@ -149,7 +150,7 @@ class Fetch:
         try:
             answer = await self._taken(response, found, flight, asked, self._clock.wall())
             if answer is not None:
-                await self._reassembly(answer)
+                self._evidence(answer, found)
         finally:
             await let_go(response)
 
@@ -158,7 +159,7 @@ class Fetch:
     ) -> Answer | None:
         """Keep an answer that its client has already – whole, its body in bytes, or a 304 – as if it had been fetched.
 
-        Its head came `now` (wall clock). Return what can be learned of splitting from it.
+        Its head came `now` (wall clock). Return what can be learned from it.
         """
         stale = found.entry
         if (
@@ -184,7 +185,7 @@ class Fetch:
         if last:
             flight.add(last)
         flight.end()
-        if body is None or asked.rule.splitting is None:
+        if body is None or not asked.rule.features:
             return None
         cost = flight.call.duration_s(self._clock.timer())
         return Answer(asked, response, body, storing, cost, flight.call.asked_at, now)

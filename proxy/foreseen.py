@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+from proxy.asked import Asked
 from proxy.core.freshness import Act, Verdict, judge
 from proxy.core.partial import completing, cut_part
 from proxy.core.reasons import Reason
 from proxy.core.types import Entry, Outcome, Response
 from proxy.core.validation import VALIDATED, asks_conditionally
 from proxy.core.variants import has_room
-from proxy.places import Asked, Found
+from proxy.places import Found
 
 _REFUSED = Verdict(Act.FETCH, Outcome.ERROR, Reason.ONLY_IF_CACHED)
 _NOT_FOR_HEAD = Verdict(Act.FETCH, Outcome.PASSTHROUGH, Reason.METHOD)

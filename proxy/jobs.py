@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 
 from proxy.arrival import Arrival
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.http_date import render as http_date
 from proxy.core.job import (
@@ -29,7 +30,6 @@ from proxy.core.prefer import Wish
 from proxy.core.reasons import Reason
 from proxy.core.types import Outcome, Request, Response
 from proxy.errors import FrontrunnerError, Refusal, UpstreamError, UpstreamTimeout, WaitOver
-from proxy.places import Asked
 from proxy.shelf import Shelf
 from proxy.tasks import Tasks
 from proxy.upstream.call import UNLIMITED, Timeouts
@@ -40,7 +40,7 @@ BEAT_S = 5.0
 NOTED_AT_ONCE = 20
 """Others have their turn of the process between so many and the next."""
 
-_LINE = tuple([one.name for one in fields(LogLine)])
+_LINE = tuple([one.name for one in fields(LogLine) if one.name not in {"after", "has_left"}])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +152,11 @@ class Jobs:
                 await self._wait(job, wish.patience_s)
             _copy(job.line, asked.line)
         except BaseException:
+            job.line.leave()
             await job.drop()
             raise
         if job.landed.is_set():
+            asked.line.afterwards(job.line.leave)
             return job.taken()
         return await self._told(job, wish, asked.line)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.accelerate import FAILED
+from proxy.asked import Asked
 from proxy.copied import Copied
 from proxy.core.freshness import Verdict, bridges
 from proxy.core.log_line import LogLine
@@ -12,7 +13,7 @@ from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.core.types import Entry, Outcome, Request, Response
 from proxy.core.validation import confirms, has_validator
-from proxy.places import Asked, Found
+from proxy.places import Found
 from proxy.upstream.collapse import Flight
 
 _FROM_THE_STORE = frozenset({Outcome.HIT, Outcome.STALE})

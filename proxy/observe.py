@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from proxy.asked import Asked
 from proxy.boarding import flight_place, is_for_all
 from proxy.clock import Clock
 from proxy.consequences import Consequences
@@ -21,11 +22,11 @@ from proxy.core.rules import Rule
 from proxy.core.storing import content_length, decide
 from proxy.core.types import Outcome, Request, Response
 from proxy.errors import Fallback
+from proxy.evidence import Evidence
 from proxy.fetch import Fetch
 from proxy.foreseen import foreseen
 from proxy.observation import Observation, note
-from proxy.places import Asked, Found, Places
-from proxy.reassembly import Reassembly
+from proxy.places import Found, Places
 from proxy.tasks import Tasks
 from proxy.upstream.collapse import Flight
 from proxy.upstream.flights import Flights
@@ -44,7 +45,7 @@ class Observe:
     def __init__(
         self,
         fetch: Fetch,
-        reassembly: Reassembly,
+        evidence: Evidence,
         places: Places,
         flights: Flights,
         consequences: Consequences,
@@ -53,7 +54,7 @@ class Observe:
         failed: Callable[[BaseException, str], None],
     ) -> None:
         self._fetch = fetch
-        self._reassembly = reassembly
+        self._evidence = evidence
         self._places = places
         self._flights = flights
         self._consequences = consequences
@@ -189,7 +190,7 @@ class Observe:
             answer = await self._fetch.overhear(replace(response, body=copy), found, flight, asked, one.headed)
             one.refused = flight.refused
             if answer is not None:
-                self._tasks.start(self._reassembly(answer))
+                self._evidence(answer, found)
 
     def _leave(self, flight: Flight) -> None:
         self._flights.landed(flight.place, flight)

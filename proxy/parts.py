@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.composite import Cut, Frame, Share, pack, united
 from proxy.core.freshness import judge, softened
@@ -13,7 +14,9 @@ from proxy.core.reasons import Reason
 from proxy.core.splitting import Splitting
 from proxy.core.types import Entry, Outcome, Request
 from proxy.errors import Fallback
-from proxy.places import Asked, Places
+from proxy.origins import Origins
+from proxy.places import Places
+from proxy.rollouts import Rollouts
 from proxy.store import Store
 from proxy.store.epochs import Epochs
 
@@ -84,10 +87,18 @@ class Parts:
     """Finds parts and keeps them; a store that fails costs hits, never an answer."""
 
     def __init__(
-        self, store: Store, places: Places, clock: Clock, failed: Callable[[BaseException, str], None]
+        self,
+        store: Store,
+        places: Places,
+        rollouts: Rollouts,
+        origins: Origins,
+        clock: Clock,
+        failed: Callable[[BaseException, str], None],
     ) -> None:
         self._store = store
         self._places = places
+        self._rollouts = rollouts
+        self._origins = origins
         self._clock = clock
         self._failed = failed
         self._softened = Epochs()
@@ -96,10 +107,11 @@ class Parts:
     async def keys(self, asked: Asked, cut: Cut, splitting: Splitting) -> Keys:
         """Return the keys of a request's parts. Raises Fallback where its frame has no certain key."""
         frame, bare = await self._places.keys(replace(asked, request=cut.frame))
-        keys = Keys(around_key(frame, splitting.signature), part_keys(frame, splitting.signature, cut.parts))
+        signature = splitting.signed(self._rollouts.generation(asked.rule.name))
+        keys = Keys(around_key(frame, signature), part_keys(frame, signature, cut.parts))
         if bare == frame:
             return keys
-        targets = (around_key(bare, splitting.signature), *part_keys(bare, splitting.signature, cut.parts))
+        targets = (around_key(bare, signature), *part_keys(bare, signature, cut.parts))
         return replace(keys, targets=dict(zip((keys.around, *keys.parts), targets, strict=True)))
 
     async def known(self, keys: Keys, asked: Asked) -> Known:
@@ -147,6 +159,8 @@ class Parts:
             newer = {key: _newer(one, stored[key], keys.kind(key)) for key, one in kept.items()}
             kept = {key: one for key, one in newer.items() if one is not None}
             await self._store.set_many(kept)
+            for key in kept:
+                self._origins.note(key, asked)
         except Exception as error:  # noqa: BLE001
             self._failed(error, asked.line.request_id)
             return False

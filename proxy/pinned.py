@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from proxy.asked import Asked
 from proxy.bypass import Bypass
 from proxy.clock import Clock
 from proxy.core.arms import matched
@@ -16,7 +17,7 @@ from proxy.core.rules import Rule
 from proxy.core.types import Client
 from proxy.errors import Fallback
 from proxy.mode import Mode
-from proxy.places import Asked, Places
+from proxy.places import Places
 from proxy.purge import request_for
 from proxy.refresh import Refresh
 

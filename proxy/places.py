@@ -7,51 +7,23 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 
+from proxy.asked import Asked
 from proxy.clock import Clock
-from proxy.core.cache_control import Directives
 from proxy.core.freshness import softened
-from proxy.core.key import Scope, key_of, query_of, variant_key
-from proxy.core.log_line import LogLine
+from proxy.core.key import Scope, key_of, variant_key
 from proxy.core.no_vary_search import NAME as NO_VARY_SEARCH
 from proxy.core.no_vary_search import Variance, variance
 from proxy.core.params import params_of
 from proxy.core.partial import united
-from proxy.core.rules import Rule
 from proxy.core.storing import Storing
-from proxy.core.types import Entry, Headers, Query, Request, joined
+from proxy.core.types import Entry, Headers, Query, joined
 from proxy.core.variants import marker_for, variants, with_variant
 from proxy.errors import Fallback
+from proxy.normal_forms import Form, NormalForms
+from proxy.rollouts import Rollouts
 from proxy.store import Store
 from proxy.store.epochs import Purges
-from proxy.tasks import done_aside
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request on this road: what is asked of the upstream, under which rule, with which of its client's directives.
-
-    `as_sent` is what the client sent where that is another: a QUERY that goes up as a POST.
-    """
-
-    request: Request
-    rule: Rule
-    host: bytes
-    directives: Directives
-    line: LogLine
-    as_sent: Request | None = None
-
-    @property
-    def is_somebody(self) -> bool:
-        """Tell whether its answer may be its client's own, though the key does not say whose."""
-        names = self.request.fields
-        return b"cookie" in names or (b"authorization" in names and b"authorization" not in self.rule.private_by)
-
-    @property
-    def client(self) -> Request:
-        """Return what the client sent."""
-        return self.as_sent or self.request
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +31,15 @@ class Found:
     """What the look-up gave: the request's key, where its answers stand, the variant that it selects, the entry there.
 
     `home` is the key, or that of an equal query (No-Vary-Search); `marker` stands there where answers vary. `part` is
-    what is stored of the answer where it is not stored whole.
+    what is stored of the answer where it is not stored whole. `bare` is the key that it has whoever asks, however it is
+    spelled: entries are purged by that.
     """
 
     key: bytes
     query: Query
     home: bytes
     place: bytes
+    bare: bytes
     entry: Entry | None = None
     marker: Entry | None = None
     part: Entry | None = None
@@ -74,13 +48,14 @@ class Found:
 class Places:
     """Finds entries and keeps them; a store that fails costs hits, never an answer.
 
-    `kept` is told the rule, key and normal form of what was stored.
+    Keys are normalized as far as that is rolled out. `kept` is told the rule, key and normal form of what was stored.
     """
 
     def __init__(
         self,
         store: Store,
         scopes: Mapping[str, Scope],
+        rollouts: Rollouts,
         clock: Clock,
         failed: Callable[[BaseException, str], None],
         kept: Callable[[str, bytes, Query], None] = lambda *_: None,
@@ -88,6 +63,7 @@ class Places:
         self._kept = kept
         self._store = store
         self._scopes = scopes
+        self._forms = NormalForms(scopes, rollouts, clock)
         self._clock = clock
         self._failed = failed
         self.purges = Purges()
@@ -97,17 +73,17 @@ class Places:
     async def find(self, asked: Asked) -> Found:
         """Look up what is stored for a request. Raises Fallback where it has no certain key."""
         began = self._clock.timer()
-        query = await self._query(asked)
-        key = key_of(query, self._scopes[asked.rule.name])
-        asked.line.key_hash = key.hex()
+        form = await self._forms(asked)
+        asked.line.key_hash, asked.line.unit = form.key.hex(), form.bare
         made = self._clock.timer()
         asked.line.normalize_s = made - began
         try:
-            found = await self._found(key, query, asked)
+            found = await self._found(form, asked)
         except Fallback:
             raise
         except Exception as error:  # noqa: BLE001
-            found = Found(key, query, key, key)  # what was found so far may be the marker of a varying answer
+            # what was found so far may be the marker of a varying answer
+            found = Found(form.key, form.query, form.key, form.key, form.bare)
             self._failed(error, asked.line.request_id)
         asked.line.lookup_s = self._clock.timer() - made
         return found
@@ -117,20 +93,12 @@ class Places:
 
         Raises Fallback where it has no certain one.
         """
-        query = await self._query(asked)
-        key = key_of(query, self._scopes[asked.rule.name])
-        return key, self.bare(query, asked) if query.fields else key
+        form = await self._forms.of_frame(asked)
+        return form.key, form.bare
 
-    async def _query(self, asked: Asked) -> Query:
-        secret = self._scopes[asked.rule.name].secret
-        wanted = (asked.request, asked.rule, asked.host, secret, self._clock.wall())
-        body = asked.request.body
-        size = len(body) if isinstance(body, bytes) and asked.rule.normalizers else 0
-        return await done_aside(size, partial(query_of, *wanted))
-
-    async def _found(self, key: bytes, query: Query, asked: Asked) -> Found:
+    async def _found(self, form: Form, asked: Asked) -> Found:
+        key, query, target = form.key, form.query, form.bare
         home, marker = key, None
-        target = self.bare(query, asked) if query.fields else key
         entry = await self._entry_at(home, asked, target)
         if entry is None or self._any_equal:
             equal = await self._equal_query(query, asked)
@@ -143,7 +111,7 @@ class Places:
             place = variant_key(home, marker.vary, asked.request.headers, marker.body)
             entry = await self._entry_at(place, asked, target)
         part = await self._entry_at(_part_of(place), asked, target) if entry is None and query.method == "GET" else None
-        return Found(key, query, home, place, entry, marker, part)
+        return Found(key, query, home, place, target, entry, marker, part)
 
     async def _entry_at(self, place: bytes, asked: Asked, target: bytes) -> Entry | None:
         (entry,) = await self._store.get_many((place,))
@@ -158,10 +126,6 @@ class Places:
         (told,) = await self._store.get_many((self._any_query(query, asked),))
         different = None if told is None else variance(joined(told.headers, NO_VARY_SEARCH))
         return None if different is None else self._home(query, different, asked)
-
-    def bare(self, query: Query, asked: Asked) -> bytes:
-        """Return the key of a normal form without the fields that tell clients apart."""
-        return key_of(replace(query, fields=()), self._scopes[asked.rule.name])
 
     def home_of(self, key: bytes, query: Query, headers: Headers, asked: Asked) -> bytes:
         """Return where an answer with these fields stands: at its key, or where equal queries do."""
@@ -181,7 +145,7 @@ class Places:
 
     async def keep(self, found: Found, entry: Entry, storing: Storing, asked: Asked, asked_at: float) -> bool:
         """Store an entry that was asked for at `asked_at` (wall clock), unless it was overtaken; tell whether it is."""
-        if self.purges.took(entry.rule, entry.groups, self.bare(found.query, asked), asked_at):
+        if self.purges.took(entry.rule, entry.groups, found.bare, asked_at):
             return False
         try:
             home = self.home_of(found.key, found.query, entry.headers, asked)
@@ -199,7 +163,7 @@ class Places:
             self._any_equal = True
             entries[self._any_query(found.query, asked)] = replace(entry, status=0, body=b"", groups=(), tag=b"")
         varied = storing.vary or found.marker is not None
-        here = await self._marker_at(home, found, asked) if varied else None
+        here = await self._marker_at(home, found) if varied else None
         # an answer that says nothing of Vary is one of the variants that others told of (RFC 9111 §4.1)
         if vary := storing.vary or (() if here is None else here.vary):
             marker = here if here is not None and here.vary == vary else marker_for(vary, entry)
@@ -222,10 +186,10 @@ class Places:
         self._kept(asked.rule.name, home, found.query)
         return True
 
-    async def _marker_at(self, home: bytes, found: Found, asked: Asked) -> Entry | None:
+    async def _marker_at(self, home: bytes, found: Found) -> Entry | None:
         """Return the marker that stands there now: another variant may have come since the look-up, or a purge."""
         (here,) = await self._store.get_many((home,))
-        return None if here is None else self.purges.left_of(here, self.bare(found.query, asked))
+        return None if here is None else self.purges.left_of(here, found.bare)
 
     @asynccontextmanager
     async def _one_at_a_time(self, home: bytes) -> AsyncIterator[None]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.arms import matched
 from proxy.core.explain import target_shown
@@ -15,7 +16,7 @@ from proxy.core.rules import Rule
 from proxy.core.types import Client, Request
 from proxy.errors import Fallback
 from proxy.parts import Parts
-from proxy.places import Asked, Places
+from proxy.places import Places
 from proxy.store.epochs import ALL
 from proxy.upstream.flights import Flights
 
@@ -138,7 +139,7 @@ class Purge:
             except Fallback as fallback:
                 raise ValueError(f"it has no certain key ({fallback.reason}): it is never stored") from fallback
             held = held or found.part is not None
-            bare = self._places.bare(found.query, asked)
+            bare = found.bare
             for home in {found.key, found.home, bare} - purged:
                 held = await self._by_key(home, soft=soft) or held
                 purged.add(home)

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
+from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.fair_queue import Priority
 from proxy.core.refresh_ahead import is_due
 from proxy.core.types import Entry
 from proxy.core.validation import VALIDATED, for_nobody, has_validator
 from proxy.fetch import Fetch
-from proxy.places import Asked, Found
+from proxy.places import Found
 from proxy.upstream.flights import Flights
 from proxy.upstream.protection import Protection
 

@@ -4,13 +4,15 @@ from typing import Any, cast
 
 from proxy.config import Config
 from proxy.config import Rule as RuleConfig
+from proxy.config_rollout import Normalize, Split
+from proxy.config_rollout import Rollout as RolloutConfig
 from proxy.config_shape import IN_PROCESS
-from proxy.config_shape import Stage as StageConfig
 from proxy.core.composite import Limits
 from proxy.core.fan_out import Bounds, Residual
 from proxy.core.key import Scope
+from proxy.core.rollout import Gate, Gates, Stage, Staging, Trust
 from proxy.core.rules import Rule, default_rule, host_pattern, path_pattern
-from proxy.core.splitting import Splitting, Stage
+from proxy.core.splitting import Splitting
 from proxy.upstream.address import Address
 
 
@@ -44,6 +46,7 @@ def _rule(config: RuleConfig, largest: int, *, by_scheme: bool) -> Rule:
         by_scheme=by_scheme,
         soft_deadline=config.prefer_stale_after,
         splitting=_splitting(config),
+        trust=Trust() if config.rollout is None else _trust(config.rollout),
         own_path=config.match.path.encode(),
         aliases={path.encode(): cast("Any", arm) for path, arm in (config.aliases or {}).items()},
     )
@@ -54,7 +57,7 @@ _MOST_SPLIT_BYTES = 2**20
 
 
 def _splitting(config: RuleConfig) -> Splitting | None:
-    split, stage = config.split, (config.rollout.split if config.rollout else StageConfig())
+    split = config.split
     if split is None:
         return None
     return Splitting(
@@ -64,6 +67,22 @@ def _splitting(config: RuleConfig) -> Splitting | None:
         slower_than=split.when.slower_than,
         bounds=Bounds(cast("Residual", split.residual), split.max_parallel, split.extra_work),
         limits=Limits(split.when.max_parts, min(config.max_key_body, _MOST_SPLIT_BYTES), config.max_object),
-        stage=Stage(stage.mode),
-        shadow_percent=stage.percent,
     )
+
+
+def _trust(config: RolloutConfig) -> Trust:
+    gates = config.gates
+    limits = {name: getattr(gates, name) for name in ("mismatch", "errors", "latency", "in_flight", "fallbacks")}
+    return Trust(
+        split=_staging(config.split, is_watched="split" in config.model_fields_set),
+        normalize=_staging(config.normalize, is_watched="normalize" in config.model_fields_set),
+        compare=config.compare.made,
+        gates=Gates(gates.samples, gates.time, **{name: Gate(one.limit, one.dry_run) for name, one in limits.items()}),
+        budget=config.budget,
+    )
+
+
+def _staging(config: Split | Normalize, *, is_watched: bool) -> Staging:
+    """Return how a feature is staged; where the owner wrote nothing of it, nobody asks the upstream to watch it."""
+    sticky = config.sticky.lower().encode() if config.sticky else None
+    return Staging(Stage(config.mode), config.percent, config.audit if is_watched else 0.0, sticky)

@@ -8,23 +8,27 @@ import sys
 from collections.abc import Callable
 
 from proxy import server
-from proxy.app import create_app, log_of
+from proxy.app import create_app
 from proxy.clock import SystemClock
 from proxy.config import Config
 from proxy.log import Log, StandardLogging
+from proxy.log_of import log_of
 from proxy.workers import Workers, this_worker
 
 
-def run(config: Config) -> int:
-    """Serve as configured until a signal ends it; return the exit code. Raises StartError."""
+def run(config: Config, load: Callable[[], Config]) -> int:
+    """Serve as configured until a signal ends it; return the exit code. Raises StartError.
+
+    `load` reads the config again.
+    """
     worker = this_worker()
     if worker is not None:
         with worker.socket() as bound:
-            return _serve(config, bound, worker.tell_ready, parent=worker.parent)
+            return _serve(config, load, bound, worker.tell_ready, parent=worker.parent)
     bound, url = server.listen(config.listen.host, config.listen.port, config.listen.unix)
     with bound:
         if config.workers == 1:
-            return _serve(config, bound, None, url)
+            return _serve(config, load, bound, None, url)
         log = log_of(config, SystemClock())
         try:
             return Workers(config.workers, bound).serve(lambda: _say_ready(config, log, url))
@@ -38,6 +42,7 @@ def _say_ready(config: Config, log: Log, url: str) -> None:
 
 def _serve(
     config: Config,
+    load: Callable[[], Config],
     bound: socket.socket,
     tell: Callable[[], None] | None,
     url: str = "",
@@ -54,7 +59,7 @@ def _serve(
             print(f"admin: {url}{config.admin.prefix}/performance?token={proxy.token}", file=sys.stderr)  # noqa: T201
 
     def hung_up() -> None:
-        proxy.log.events.warning("config", message="SIGHUP: reloading is not built in this release")
+        proxy.reload(load)
 
     signals: dict[int, Callable[[], None]] = {signal.SIGHUP: hung_up, signal.SIGUSR2: proxy.turn_bypass}
     return server.run(proxy, bound, tell or ready, signals, parent=parent, finish_within_s=finish)

@@ -12,6 +12,7 @@ from math import ceil
 from typing import Protocol
 
 from proxy.accelerate import Accelerate
+from proxy.asked import Asked
 from proxy.bypass import Bypass
 from proxy.clock import Clock
 from proxy.consequences import Consequences
@@ -33,7 +34,6 @@ from proxy.jobs import Jobs, Road
 from proxy.mode import Mode
 from proxy.observation import Observation
 from proxy.observe import Observe
-from proxy.places import Asked
 from proxy.upstream.call import Upstream
 from proxy.upstream.protection import Demand
 from proxy.whole_body import TooLong, with_whole_body

@@ -34,6 +34,10 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(error)
 
+    def __len__(self) -> int:
+        """Return how many run."""
+        return len(self._tasks)
+
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended."""
         while self._tasks:

@@ -10,9 +10,10 @@ from world import World, asked, rule
 from proxy.core.composite import Limits
 from proxy.core.fan_out import Bounds
 from proxy.core.merge.keyed import Keyed
+from proxy.core.rollout import Stage, Staging, Trust
 from proxy.core.rules import Rule
 from proxy.core.split.query_list import QueryList
-from proxy.core.splitting import Splitting, Stage
+from proxy.core.splitting import Splitting
 from proxy.core.types import Request, Response
 
 FRESH = (b"content-type", b"application/json")
@@ -43,10 +44,11 @@ class Shop:
 def shop_rule(stage: Stage = Stage.ON, residual: Any = "single", at_once: int = 1, **more: Any) -> Rule:
     splitting = Splitting(
         QueryList("ids"), Keyed("$.items", missing="omit", totals={"$.total": "count"}),
-        bounds=Bounds(residual, at_once), limits=Limits(parts=10), stage=stage,
+        bounds=Bounds(residual, at_once), limits=Limits(parts=10),
         **{name: more.pop(name) for name in ("slower_than", "min_parts") if name in more},
     )  # fmt: skip
-    return rule(splitting=splitting, **more)
+    trust = Trust(**{"split": Staging(stage), **more.pop("trusted", {})})
+    return rule(splitting=splitting, trust=trust, **more)
 
 
 def world(shop: Any = None, clock: FakeClock | None = None, **more: Any) -> tuple[World, Shop]:

@@ -168,16 +168,20 @@ def test_an_error_of_ours_is_an_event_that_says_where(tmp_path):
     assert second["where"] == ""
 
 
-def test_hanging_up_does_not_end_a_running_proxy(tmp_path):
+def test_hanging_up_reloads_the_config_of_a_running_proxy(tmp_path):
     """SIGHUP: the default would kill the process and what is under way."""
-    command = [sys.executable, "-m", "proxy", "run", "--upstream", "http://127.0.0.1:9", "--port", "0"]
+    file = tmp_path / "config.yaml"
+    file.write_text("upstream: http://127.0.0.1:9\n")
+    command = [sys.executable, "-m", "proxy", "run", "--config", str(file), "--port", "0"]
     env = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
     running = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     try:
         ready = json.loads(running.stdout.readline())
-        running.send_signal(signal.SIGHUP)
-        told = json.loads(running.stdout.readline())
-        assert (told["event"], told["level"]) == ("config", "warning")
+        for written, told in (("mode: observe", "observe"), ("mode: [", None)):
+            file.write_text(f"upstream: http://127.0.0.1:9\n{written}\n")
+            running.send_signal(signal.SIGHUP)
+            said = json.loads(running.stdout.readline())
+            assert (said["event"], said.get("mode")) == ("config", told)
         assert httpx2.get(f"{ready['url']}/_frontrunner/livez").text == "ok\n"
     finally:
         running.terminate()

@@ -5,8 +5,8 @@ from fakes import FakeClock, FakeDelivery, FakeEngine, answer
 from shop import Shop, in_front, splitting_rule
 from world import ADMIN_TOKEN, HOST, World, asked, rule
 
+from proxy.core.rollout import Stage
 from proxy.core.rules import default_rule
-from proxy.core.splitting import Stage
 from proxy.purge import Wanted
 from proxy.rollouts import ALL
 

@@ -9,7 +9,7 @@ from fakes import FakeClock, FakeEngine, Held, answer, until
 from shop import FRESH, Shop, listed, shop_rule, whole, world
 from world import World, asked
 
-from proxy.core.splitting import Stage
+from proxy.core.rollout import Stage
 from proxy.errors import UpstreamReset
 
 

@@ -13,9 +13,10 @@ from proxy.core.fan_out import Bounds
 from proxy.core.merge.keyed import Keyed
 from proxy.core.merge.positional import Positional
 from proxy.core.normalize.json import Json
+from proxy.core.rollout import Stage, Staging, Trust
 from proxy.core.split.json_array import JsonArray
 from proxy.core.split.query_list import QueryList
-from proxy.core.splitting import Splitting, Stage
+from proxy.core.splitting import Splitting
 from proxy.core.types import Request
 from proxy.errors import UpstreamError
 from proxy.purge import Wanted
@@ -23,14 +24,16 @@ from proxy.purge import Wanted
 SECRET = b"hunter2"
 
 
-def split(residual: Any = "single", at_once: int = 1, stage: Stage = Stage.ON, **more: Any) -> Splitting:
+def split(residual: Any = "single", at_once: int = 1, **more: Any) -> Splitting:
     by = QueryList(more.pop("name", "ids"), deny_params=("sort",))
-    return Splitting(by, Keyed("$"), bounds=Bounds(residual, at_once), stage=stage, **more)
+    return Splitting(by, Keyed("$"), bounds=Bounds(residual, at_once), **more)
 
 
-def world(splitting: Splitting | None = None, *answers: Any, **more: Any) -> World:
+def world(splitting: Splitting | None = None, *answers: Any, stage: Stage = Stage.ON, **more: Any) -> World:
     engine = FakeEngine(*answers, *[Catalogue()] * 20)
-    return World(engine, rules=(rule(splitting=splitting or split(), **{"ttl": 10.0, **more}),), clock=FakeClock())
+    trust = Trust(split=Staging(stage, 100.0))
+    one = rule(splitting=splitting or split(), trust=trust, **{"ttl": 10.0, **more})
+    return World(engine, rules=(one,), clock=FakeClock())
 
 
 def of(ids: str, *fields: tuple[bytes, bytes], **more: Any) -> Request:
@@ -66,13 +69,14 @@ HAPPENS: dict[str, tuple[list[Request | float], Request]] = {
 async def test_what_it_says_is_what_happens_to_a_composite(
     stage: Stage, before: list[Request | float], request_: Request
 ) -> None:
-    here = world(split(stage=stage, limits=split().limits))
+    here = world(split(limits=split().limits), stage=stage)
     for one in before:
         if isinstance(one, float):
             here.clock.advance(one)
         else:
             await here.ask(one)
             await here.landed()
+            await here.settled()  # a canary serves one answer at a time before it is compared
     told = await here.explain(request_)
     calls = len(here.engine.requests)
     await here.ask(request_)
@@ -84,7 +88,7 @@ async def test_what_it_says_is_what_happens_to_a_composite(
     assert not (in_parts and "whole" in cut)
     assert "whole" in cut or in_parts or would["do"] in {"answer from the store", "send it straight upstream"}
     if in_parts:
-        assert (cut["parts"], cut["fresh"], cut["mode"]) == (line.parts, line.parts_hit, "on")
+        assert (cut["parts"], cut["fresh"], cut["mode"]) == (line.parts, line.parts_hit, stage)
         assert cut.get("fetch", {}).get("calls", 0) == calls
 
 
@@ -96,7 +100,7 @@ async def test_parts_are_told_as_they_stand() -> None:
     here.clock.advance(2)
     told = await here.explain(of("2,3,9"))
     assert plan(told) == {
-        "mode": "on", "parts": 3, "fresh": 1, "stale": 1, "missing": 1, "frame_known": True, "residual": "single",
+        "mode": "on", "percent": 100.0, "generation": 0, "parts": 3, "fresh": 1, "stale": 1, "missing": 1, "frame_known": True, "residual": "single",
         "fetch": {"parts": 2, "calls": 1, "at_once": 1},
     }  # fmt: skip
     assert told["split"]["each"] == [
@@ -151,18 +155,18 @@ def odd(_: Request) -> Any:
     return answer(b'[{"id":"1"},{"id":"7"}]', (b"content-type", b"application/json"))
 
 
-WHOLE: dict[str, tuple[Splitting, Any, str]] = {
-    "in shadow": (split(stage=Stage.SHADOW), None, "its split is shadow"),
-    "off": (split(stage=Stage.OFF), None, "its split is off"),
-    "too quick": (split(slower_than=5.0), None, "its rule takes 0 s, less than 5 s"),
-    "too few": (split(min_parts=3), None, "it has fewer than 3 parts"),
-    "could not be put together lately": (split(), odd, "split_lately"),
+WHOLE: dict[str, tuple[dict[str, Any], Any, str]] = {
+    "in shadow": ({"stage": Stage.SHADOW}, None, "its split is shadow"),
+    "off": ({"stage": Stage.OFF}, None, "its split is off"),
+    "too quick": ({"splitting": split(slower_than=5.0)}, None, "its rule takes 0 s, less than 5 s"),
+    "too few": ({"splitting": split(min_parts=3)}, None, "it has fewer than 3 parts"),
+    "could not be put together lately": ({}, odd, "split_lately"),
 }
 
 
-@pytest.mark.parametrize(("splitting", "first", "whole"), WHOLE.values(), ids=WHOLE)
-async def test_why_it_goes_whole(splitting: Splitting, first: Any, whole: str) -> None:
-    here = world(splitting, *[first] * bool(first))
+@pytest.mark.parametrize(("more", "first", "whole"), WHOLE.values(), ids=WHOLE)
+async def test_why_it_goes_whole(more: dict[str, Any], first: Any, whole: str) -> None:
+    here = world(more.pop("splitting", None), *[first] * bool(first), **more)
     if first:
         await here.ask(of("1,2"))
     told = await here.explain(of("2,3"))
@@ -182,7 +186,7 @@ ARMS = {
 @pytest.mark.parametrize(("path", "stage", "whole"), ARMS.values(), ids=ARMS)
 async def test_the_arm_that_an_alias_forces(path: bytes, stage: Stage, whole: str | None) -> None:
     aliases = {b"/split": "candidate", b"/whole": "control"}
-    here = world(split(stage=stage), own_path=b"/kept/shop", aliases=aliases)
+    here = world(stage=stage, own_path=b"/kept/shop", aliases=aliases)
     request = asked(path.decode() + "?ids=1,2")
     told = await here.explain(request)
     assert told["split"].get("whole") == whole
@@ -202,7 +206,8 @@ async def test_an_operators_word_and_a_mismatch_are_told() -> None:
 async def test_once_its_answers_are_known_to_be_slow_they_are_split() -> None:
     clock = FakeClock()
     held = Held(Catalogue()(of("1")))
-    here = World(FakeEngine(held, *[Catalogue()] * 9), rules=(rule(splitting=split(slower_than=5.0)),), clock=clock)
+    slow = rule(splitting=split(slower_than=5.0), trust=Trust(split=Staging(Stage.ON)))
+    here = World(FakeEngine(held, *[Catalogue()] * 9), rules=(slow,), clock=clock)
     first = here.start(of("1"))
     await held.asked.wait()
     clock.advance(7)
@@ -225,7 +230,7 @@ def in_a_body(**members: Any) -> Callable[[bytes], Request]:
 
 
 def by_array(path: str, label: str = "$") -> Splitting:
-    return Splitting(JsonArray(path, id=label), Positional("$"), stage=Stage.ON)
+    return Splitting(JsonArray(path, id=label), Positional("$"))
 
 
 SECRETS: dict[str, tuple[Splitting, Callable[[bytes], Request]]] = {

@@ -4,12 +4,12 @@ import pytest
 from fakes import FakeClock, FakeEngine, answer
 from world import World, asked, rule
 
+from proxy.asked import Asked
 from proxy.core.freshness import Act
 from proxy.core.plan import directives_of
 from proxy.core.rules import default_rule
 from proxy.core.types import Outcome
 from proxy.foreseen import foreseen
-from proxy.places import Asked
 
 TAG, LANGUAGES = (b"etag", b'"1"'), (b"vary", b"accept-language")
 RANGE, REST = (b"range", b"bytes=0-1"), (b"content-range", b"bytes 0-1/4")

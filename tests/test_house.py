@@ -147,8 +147,8 @@ def keys(model, prefix=""):
             "upstream.engine",
             "rules[].split",
             "rules[].grace",
-            "rules[].rollout",
         }
+        described = described and not path.startswith("rules[].rollout.gates.")  # each is a limit, or that and dry_run
         if inner is None or not described or path == "upstream":
             yield path
         if described:

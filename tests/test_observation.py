@@ -4,6 +4,7 @@ import pytest
 from fakes import NOON, Body
 from world import asked, rule
 
+from proxy.asked import Asked
 from proxy.copied import Copied
 from proxy.core.freshness import Act, Verdict
 from proxy.core.key import Scope, key_of, query_of
@@ -11,7 +12,7 @@ from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
 from proxy.core.types import Entry, Outcome, Response
 from proxy.observation import Observation, note
-from proxy.places import Asked, Found
+from proxy.places import Found
 
 HIT, EXPIRED = Verdict(Act.DELIVER, Outcome.HIT), Verdict(Act.FETCH, Outcome.EXPIRED)
 
@@ -25,7 +26,7 @@ def observed(verdict=None, response=None, body=None, **line):
     ttl = 10.0 if verdict is HIT else -1.0
     query = query_of(request, kept, b"site.test", b"")
     key = key_of(query, Scope.of("", "", kept, b""))
-    one.found = Found(key, query, key, key, Entry(200, (), b"one", NOON, ttl, cost=4.0, error=60.0))
+    one.found = Found(key, query, key, key, key, Entry(200, (), b"one", NOON, ttl, cost=4.0, error=60.0))
     one.asked = Asked(request, kept, b"site.test", {}, LogLine("id", "GET", "/", 0.0, key_hash="k"))
     return one
 

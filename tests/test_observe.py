@@ -10,8 +10,8 @@ from world import World, asked, rule
 
 from proxy.core.normalize.json import Json
 from proxy.core.reasons import Reason
+from proxy.core.rollout import Stage
 from proxy.core.rules import default_rule
-from proxy.core.splitting import Stage
 from proxy.core.storing import Storing
 from proxy.core.types import Outcome, Response
 from proxy.errors import Fallback, UpstreamCut, UpstreamReset
@@ -475,4 +475,4 @@ async def test_whole_answers_tell_of_splitting_as_ever():
     for ids in ("1,2", "1,2,3"):
         await seen(here, listed(ids))
     assert (shop.bodies, would(here)) == (["1,2", "1,2,3"], ["miss", "miss"])
-    assert here.reassembly.status("kept")["equal"] == 2
+    assert here.trials.told("kept", "split")["equal"] == 2

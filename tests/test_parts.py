@@ -7,12 +7,12 @@ from fakes import NOON, FailingStore, FakeClock
 from shop import listed, shop_rule
 from world import World
 
+from proxy.asked import Asked
 from proxy.core.composite import MISSING, Frame, Share
 from proxy.core.log_line import LogLine
 from proxy.core.splitting import Splitting
 from proxy.core.types import Entry
 from proxy.parts import Keys, Known, mark_of, sealed
-from proxy.places import Asked
 from proxy.purge import Wanted
 from proxy.store.memory import Memory
 

@@ -11,9 +11,10 @@ from world import World, asked, rule
 
 from proxy.core.fan_out import Bounds
 from proxy.core.merge.keyed import Keyed
+from proxy.core.rollout import Stage, Staging, Trust
 from proxy.core.rules import Rule
 from proxy.core.split.query_list import QueryList
-from proxy.core.splitting import Splitting, Stage
+from proxy.core.splitting import Splitting
 from proxy.core.types import Request
 from proxy.errors import UpstreamError
 from proxy.purge import Wanted
@@ -22,8 +23,8 @@ ANNA, BEN = (b"authorization", b"Basic anna"), (b"authorization", b"Basic ben")
 
 
 def split(name: str = "kept", **more: Any) -> Rule:
-    splitting = Splitting(QueryList("ids"), Keyed("$"), bounds=Bounds("single"), stage=Stage.ON)
-    return rule(name, splitting=splitting, **more)
+    splitting = Splitting(QueryList("ids"), Keyed("$"), bounds=Bounds("single"))
+    return rule(name, splitting=splitting, trust=Trust(split=Staging(Stage.ON)), **more)
 
 
 def world(*first: Any, ceiling: int | None = None, **more: Any) -> tuple[World, Catalogue]:

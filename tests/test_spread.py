@@ -11,7 +11,7 @@ from wires import Switchboard
 from proxy import spread as module
 from proxy.bypass import Bypass
 from proxy.core.log_line import LogLine
-from proxy.core.splitting import Stage
+from proxy.core.rollout import Stage
 from proxy.core.types import Entry, Outcome, Request
 from proxy.rollouts import ALL, Rollouts
 from proxy.spread import Spread
@@ -325,6 +325,7 @@ async def test_what_stops_a_split_here_stops_it_everywhere_at_once(two, stop, st
     assert other.rollouts.stage("search") is Stage.ON
     stop(one.rollouts)
     await until(lambda: other.rollouts.stage("search") is stage)
+    assert other.rollouts.status("search") == one.rollouts.status("search")
     other.rollouts.set(ALL, None)
     other.rollouts.set("search", None)
     await until(lambda: one.rollouts.stage("search") is Stage.ON)
@@ -356,6 +357,29 @@ async def test_a_machine_that_missed_the_message_reads_it_on_the_board(monkeypat
         await process.tasks.close()
 
 
+KEPT_UP = {
+    "a canary": (lambda rollouts: rollouts.set("search", Stage.CANARY, percent=0.01), 0.01),
+    "a step of it": (lambda rollouts: (rollouts.set(ALL, Stage.CANARY), rollouts.climb("search", "split", 25.0)), 25.0),
+    "a hold": (lambda rollouts: rollouts.hold("search", "split", 2e9), 0.0),
+    "its end": (
+        lambda rollouts: (rollouts.hold("search", "split", 2e9), rollouts.release("search", "split", 2e9)),
+        100.0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("act", "share"), KEPT_UP.values(), ids=KEPT_UP)
+async def test_what_share_is_served_here_is_served_everywhere_and_after_a_restart(two, act, share):
+    board, wires, one, other = two
+    act(one.rollouts)
+    await until(lambda: other.rollouts.told() == one.rollouts.told())
+    await one.spread.close()
+    late = Process(board, wires, "c")
+    await late.spread.open()
+    assert [each.rollouts.share("search") for each in (one, other, late)] == [share] * 3
+    await late.tasks.close()
+
+
 async def test_a_stop_that_the_board_lost_is_pinned_again(monkeypatch, two):
     """A note lasts a month, and a store may be emptied; who stopped a split meant it for longer."""
     monkeypatch.setattr(module, "KEEP_UP_EVERY_S", 0.001)
@@ -363,9 +387,9 @@ async def test_a_stop_that_the_board_lost_is_pinned_again(monkeypatch, two):
     third = Process(board, wires, "c")
     await third.spread.open()
     third.rollouts.set(ALL, Stage.OFF)
-    await until(lambda: "rollout set " in board.pinned)
-    stopped = board.pinned.pop("rollout set ")
-    await until(lambda: board.pinned.get("rollout set ") == stopped)
-    board.pinned["rollout set "] = b"1.0 on "
-    await until(lambda: board.pinned["rollout set "] == stopped)
+    await until(lambda: "rollout set split " in board.pinned)
+    stopped = board.pinned.pop("rollout set split ")
+    await until(lambda: board.pinned.get("rollout set split ") == stopped)
+    board.pinned["rollout set split "] = b"1.0 on split "
+    await until(lambda: board.pinned["rollout set split "] == stopped)
     await third.tasks.close()

@@ -11,7 +11,6 @@ from fakes import VIA, FakeClock, FakeDelivery, FakeEngine, LineKeeper, unlimite
 from proxy.accelerate import Accelerate
 from proxy.boarding import Boarding
 from proxy.bypass import Bypass
-from proxy.composite import Composites
 from proxy.consequences import Consequences
 from proxy.core.key import Scope
 from proxy.core.log_line import LogLine, request_fields
@@ -26,10 +25,10 @@ from proxy.fetch import Fetch
 from proxy.jobs import Jobs
 from proxy.mode import Mode
 from proxy.observe import Observe
+from proxy.origins import Origins
 from proxy.parts import Parts
 from proxy.places import Places
 from proxy.purge import Purge
-from proxy.reassembly import Reassembly
 from proxy.refresh import Refresh
 from proxy.rollouts import Rollouts
 from proxy.serve import Serve, Show
@@ -37,6 +36,8 @@ from proxy.shelf import Shelf
 from proxy.store import Shared, Store
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
+from proxy.trials import Trials
+from proxy.trusting import Trusting
 from proxy.turns import Turns
 from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.flights import Flights
@@ -82,17 +83,23 @@ class World:
         scopes = {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules}
         forms = Forms()
         self.turns = self.turns or Turns(None, None, "", self.tasks, self.clock, self.log.failed)
-        places = Places(self.store, scopes, self.clock, self.log.failed, forms.note)
         self.rollouts = Rollouts(self.rules, self.clock)
-        self.parts = Parts(self.store, places, self.clock, self.log.failed)
-        self.reassembly = Reassembly(self.parts, self.rollouts, tell=self.told, failed=self.log.failed, roll=self.roll)
-        fetch = Fetch(self.upstream, places, self.flights, self.turns, self.reassembly, self.timeouts, self.clock)
+        places = Places(self.store, scopes, self.rollouts, self.clock, self.log.failed, forms.note)
+        self.trials = Trials(self.rules, self.rollouts, self.clock, "here")
+        self.origins = origins = Origins()
+        self.parts = Parts(self.store, places, self.rollouts, origins, self.clock, self.log.failed)
         fan = Fan(self.parts, self.upstream, self.protection, self.tasks, self.timeouts, self.clock)
-        self.composites = composites = Composites(self.parts, fan, self.rollouts, self.clock, self.log.failed)
+        self.trust = trust = Trusting(
+            self.parts, fan, origins, self.rollouts, self.trials, self.upstream, self.protection, self.tasks,
+            self.timeouts, self.clock, self.mode, self.shared, "here", tell=self.told, failed=self.log.failed, roll=self.roll,
+        )  # fmt: skip
+        self.reassembly = trust.reassembly
+        fetch = Fetch(self.upstream, places, self.flights, self.turns, trust.evidence, self.timeouts, self.clock)
+        self.composites = composites = trust.composites
         self.places = places
         self.refresh = refresh = Refresh(fetch, self.flights, self.protection, self.clock, self.roll)
         self.boarding = Boarding(fetch, places, self.flights, self.clock)
-        self.accelerate = Accelerate(refresh, composites, places, self.boarding, self.clock)
+        self.accelerate = Accelerate(refresh, composites, places, self.boarding, trust.spellings, self.clock)
         consequences = Consequences(self.rules, places, self.parts, self.flights, self.clock, self.log.failed)
         self.bypass = Bypass()
         self.purge = Purge(self.rules, places, self.parts, self.flights, self.clock)
@@ -105,14 +112,20 @@ class World:
             tell=lambda line, _: self.ended.append(line),
         )  # fmt: skip
         self.observe = observe = Observe(
-            fetch, self.reassembly, places, self.flights, consequences, self.tasks, self.clock, self.log.failed
+            fetch, trust.evidence, places, self.flights, consequences, self.tasks, self.clock, self.log.failed
         )
         ids = itertools.count(1)
         self.serve = Serve(
             self.rules, self.accelerate, consequences, self.upstream, self.bypass, self.mode, observe, self.jobs, self.clock, via=VIA,
             token=ADMIN_TOKEN,
-            new_id=lambda: f"{next(ids):032x}", tell=self.log.request, failed=self.log.failed, show=self.show,
+            new_id=lambda: f"{next(ids):032x}", tell=self.left, failed=self.log.failed, show=self.show,
         )  # fmt: skip
+
+    def left(self, line: LogLine) -> None:
+        """Count and keep the line of a request that has its answer."""
+        self.trials.count(line)
+        self.log.request(line)
+        line.leave()
 
     def told(self, event: str, **fields: Any) -> None:
         """Keep an event of the log."""
@@ -137,7 +150,7 @@ class World:
 
     async def settled(self) -> None:
         """Wait until nothing is done beside requests any more."""
-        await until(lambda: not self.tasks._tasks)
+        await until(lambda: not len(self.flights) and not self.tasks)
 
     @property
     def lines(self) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ def _serve(file: Path | None, flags: dict[str, object]) -> int:
     from proxy import run as command
 
     try:
-        return command.run(config)
+        return command.run(config, lambda: load(file, flags))
     except StartError as error:
         _fail(f"frontrunner run: {error}", 3)
 

@@ -6,10 +6,10 @@ The line is filled while the request travels and is read once, at its end. What 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from proxy.core.reasons import Reason
-from proxy.core.types import Outcome
+from proxy.core.types import Outcome, Response
 
 ORDER = (
     "timestamp", "level", "event", "version", "pid", "request_id", "trace_id", "client_ip", "method", "path", "status",
@@ -18,6 +18,17 @@ ORDER = (
     "lookup_s", "upstream_connect_s", "upstream_ttfb_s", "upstream_s", "merge_s", "store_s", "send_s", "overhead_s",
 )  # fmt: skip
 """The fields of a `request` line in the order in which they are written."""
+
+
+class Draw(NamedTuple):
+    """The arm that a request was drawn for where `share` percent get the candidate; None where nobody drew.
+
+    `why` says why nobody drew, or why it has another arm's answer after all.
+    """
+
+    arm: str
+    share: float | None = None
+    why: str = ""
 
 
 class Observed(Protocol):
@@ -50,7 +61,8 @@ class Call:
 
     `asked_at` is when it began by the wall clock. `sent` is how often it was sent: twice where the first connection was
     lost. `queue_s` is how long it waited before it began, `waiting` its place there. `store_s` is how long storing its
-    answer took; `bytes_in` came from upstream, `bytes_out` went there.
+    answer took; `bytes_in` came from upstream, `bytes_out` went there. Of several calls that are summed up in this one,
+    `busy_s` is the sum of their durations, `longest_s` the longest.
     """
 
     method: str = ""
@@ -68,6 +80,13 @@ class Call:
     asked_at: float = 0.0
     queue_s: float | None = None
     waiting: Waiting | None = field(default=None, repr=False, compare=False)
+    busy_s: float = 0.0
+    longest_s: float = 0.0
+
+    def add(self, took_s: float) -> None:
+        """Sum up one call more."""
+        self.busy_s += took_s
+        self.longest_s = max(self.longest_s, took_s)
 
     def wait(self, waiting: Waiting) -> None:
         """Take a place in the queue for the upstream."""
@@ -107,7 +126,8 @@ class LogLine:
     `began`, `first_byte` and `joined` (a flight of somebody else's) are seconds of the timer; `call` is the upstream
     call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds;
     `sent_before` is how many calls went upstream in vain before `call`, for `spent_before_s` seconds; `arm` is `candidate` for what was put together
-    from parts, or `control` for what was not though its rule may. `expected_s` is how long the fetch it needs takes by experience; `cache_status` is our member of that field.
+    from parts, or `control` for what was not though its rule may. `unit` is its normalized key, `draws` are the arms that it was drawn for by that, by feature;
+    `fell_back` is why a candidate ended as a whole request, `candidate` the answer of one that did not; `after` is what is done once the answer has left. `expected_s` is how long the fetch it needs takes by experience; `cache_status` is our member of that field.
     `would` is the outcome that a request had had which was only observed, for `would_reason`; `would_save_s` is what the
     stored answer once took upstream, in seconds; `would_differ` tells that it is not what the upstream says now.
     """
@@ -151,11 +171,35 @@ class LogLine:
     expected_s: float | None = None
     cache_status: bytes | None = field(default=None, repr=False)
     call: Call | None = field(default=None, repr=False)
+    unit: bytes = b""
+    draws: dict[str, Draw] | None = None
+    fell_back: str | None = None
+    candidate: Response | None = field(default=None, repr=False)
+    after: list[Callable[[], None]] | None = field(default=None, repr=False, compare=False)
+    has_left: bool = field(default=False, repr=False, compare=False)
     observed: Observed | None = field(default=None, repr=False, compare=False)
 
     def close(self, now: float) -> None:
         """Fix the duration at the request's end."""
         self.duration_s = now - self.began
+
+    def drew(self, feature: str, draw: Draw) -> None:
+        """Note the arm of one feature."""
+        self.draws = {**(self.draws or {}), feature: draw}
+
+    def afterwards(self, act: Callable[[], None]) -> None:
+        """Have something done once the answer has left; now, if it has."""
+        if self.has_left:
+            act()
+        else:
+            self.after = [*(self.after or ()), act]
+
+    def leave(self) -> None:
+        """Do what waited for the answer to leave."""
+        self.has_left = True
+        after, self.after = self.after, None
+        for act in after or ():
+            act()
 
     @property
     def ttfb_s(self) -> float | None:

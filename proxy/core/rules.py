@@ -8,6 +8,7 @@ from typing import Literal
 
 from proxy.core.glob import Pattern, compiled
 from proxy.core.normalize import Normalizer
+from proxy.core.rollout import NORMALIZE, SPLIT, Feature, Trust
 from proxy.core.splitting import Splitting
 from proxy.core.types import Request
 
@@ -42,7 +43,7 @@ class Rule:
     rule, for which nobody gave a word. `offers_query`: a QUERY goes up as the POST that the service knows.
     `by_scheme`: the upstream is told the client's scheme, and may answer by it. `soft_deadline` is how long a client
     waits for a fresh answer where there is a stale one, in seconds. `splitting`: its requests ask for many things.
-    `aliases` are paths that stand for its `own_path` and force an arm.
+    `aliases` are paths that stand for its `own_path` and force an arm. `trust`: how far its features are rolled out.
     """
 
     name: str
@@ -66,7 +67,13 @@ class Rule:
     splitting: Splitting | None = None
     own_path: bytes = b""
     aliases: Mapping[bytes, Literal["candidate", "control"]] = field(default_factory=dict)
+    trust: Trust = field(default_factory=Trust)
     ours: bool = False
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Return what can be rolled out of it."""
+        return ((SPLIT,) if self.splitting is not None else ()) + ((NORMALIZE,) if self.normalizers else ())
 
     @property
     def cacheable_methods(self) -> frozenset[str]:

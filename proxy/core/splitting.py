@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 from proxy.core import part_key
 from proxy.core.composite import Cut, Limits
@@ -13,20 +12,11 @@ from proxy.core.types import Request
 from proxy.core.validation import unconditional
 
 
-class Stage(StrEnum):
-    """How far a split is trusted: not at all; compared with whole answers; served."""
-
-    OFF = "off"
-    SHADOW = "shadow"
-    ON = "on"
-
-
 @dataclass(frozen=True, slots=True)
 class Splitting:
     """The splitter and the merge of a rule; a request with fewer than `min_parts` is not worth it.
 
-    Neither is one of a rule that nobody has seen take longer than `slower_than` seconds. `shadow_percent` of the whole
-    answers are compared in shadow. `signature` sets the parts of
+    Neither is one of a rule that nobody has seen take longer than `slower_than` seconds. `signature` sets the parts of
     this splitting apart from all others.
     """
 
@@ -36,12 +26,14 @@ class Splitting:
     slower_than: float | None = None
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
-    stage: Stage = Stage.SHADOW
-    shadow_percent: float = 100.0
     signature: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signature", part_key.signature(self.by, self.merge))
+
+    def signed(self, generation: int) -> bytes:
+        """Return the signature of a generation: what was kept in another one is not found."""
+        return part_key.signature(self.by, self.merge, generation) if generation else self.signature
 
     def cut(self, request: Request, *, least: int | None = None) -> Cut | None:
         """Return the parts of a request, None where there are none or too few: less than `least`, or `min_parts`.

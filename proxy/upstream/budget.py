@@ -21,9 +21,13 @@ class Budget:
         """Take back an extra call that stood in for one that never arrived."""
         self.left = min(self.left + 1, _MOST)
 
-    def take(self) -> bool:
-        """Take one extra call, if there is one."""
-        if self.left + _ROUNDING < 1:
+    def take(self, calls: int = 1) -> bool:
+        """Take so many extra calls, if there are any left for them; more than there ever are where it is full."""
+        if self.left + _ROUNDING < min(calls, _MOST):
             return False
-        self.left = max(0.0, self.left - 1)
+        self.left -= calls
         return True
+
+    def owe(self, calls: int) -> None:
+        """Take so many extra calls in any case: later ones have to wait."""
+        self.left -= calls

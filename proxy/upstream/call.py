@@ -8,6 +8,7 @@ from typing import Protocol
 from proxy.clock import Clock
 from proxy.core.headers import forwarded
 from proxy.core.log_line import Call
+from proxy.core.priority import SHADOW
 from proxy.core.types import SAFE_METHODS, Request, Response, Stream
 from proxy.errors import UpstreamError, UpstreamReset, UpstreamTimeout
 from proxy.upstream import Engine
@@ -84,7 +85,8 @@ class Upstream:
             outgoing = replace(outgoing, body=_Counted(outgoing.body, call))
         call.method, call.path = request.method, request.path.decode("utf-8", "backslashreplace")
         call.began, call.asked_at, call.ended = self._clock.timer(), self._clock.wall(), None
-        self._protection.budget.add()
+        if SHADOW[0] not in request.fields:
+            self._protection.budget.add()
         response = await self._answer(outgoing, request_id, call, timeouts)
         call.first_byte = self._clock.timer()
         if isinstance(request.body, bytes):

@@ -54,7 +54,7 @@ class Desk:
             self.store,
             self.world.protection.status,
             acts,
-            RolloutDesk(self.world.rollouts, self.world.reassembly.status, acts, self._audit),
+            RolloutDesk(self.world.rollouts, self.world.trials.told, self.world.trials.report, acts, self._audit),
             JobDesk(self.world.jobs),
             self.clock,
             Guard(TOKEN, PREFIX),

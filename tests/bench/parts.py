@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fakes import FakeEngine, answer
 from world import World, asked, rule
 
+from proxy.asked import Asked
 from proxy.clock import SystemClock
 from proxy.core.composite import Limits
 from proxy.core.fan_out import Bounds
@@ -36,15 +37,15 @@ from proxy.core.merge.jsonrpc import Jsonrpc as MergeJsonrpc
 from proxy.core.merge.keyed import Keyed
 from proxy.core.merge.positional import Positional
 from proxy.core.plan import directives_of
+from proxy.core.rollout import Stage, Staging, Trust
 from proxy.core.split import Splitter, graphql_roots
 from proxy.core.split.graphql_roots import GraphqlRoots
 from proxy.core.split.json_array import JsonArray
 from proxy.core.split.jsonrpc import Jsonrpc as SplitJsonrpc
 from proxy.core.split.query_list import QueryList
 from proxy.core.split.query_repeat import QueryRepeat
-from proxy.core.splitting import Splitting, Stage
+from proxy.core.splitting import Splitting
 from proxy.core.types import Request
-from proxy.places import Asked
 
 MOST_MS = 2.0
 ITEM = {"name": "x" * 80, "price": 1.10, "tags": ["a", "b", "c"]}
@@ -118,10 +119,11 @@ async def timed(name: str, given: argparse.Namespace, profile: cProfile.Profile 
     """Return the median of what one composite takes, all of its parts known, in milliseconds."""
     by, merge, request_of, answer_of = CASES[name]
     count = given.parts
-    splitting = Splitting(by, merge, bounds=Bounds("single"), limits=Limits(parts=count), stage=Stage.ON)
+    splitting = Splitting(by, merge, bounds=Bounds("single"), limits=Limits(parts=count))
     request, clock = request_of(count), SystemClock()
     body = json.dumps(answer_of(count), separators=(",", ":")).encode()
-    one = rule(splitting=splitting, safe=True, methods=frozenset({"GET", "POST"}), ttl=1e6)
+    trust = Trust(split=Staging(Stage.ON))
+    one = rule(splitting=splitting, trust=trust, safe=True, methods=frozenset({"GET", "POST"}), ttl=1e6)
     fields = ((b"content-type", b"application/json"), (b"cache-control", b"max-age=600"))
     here = World(FakeEngine(answer(body, *fields)), rules=(one,), clock=clock)  # type: ignore[arg-type]
     first = await here.ask(request)

@@ -16,8 +16,9 @@ from proxy.core.normalize.drop_params import DropParams
 from proxy.core.normalize.json import Json
 from proxy.core.normalize.lower import Lower
 from proxy.core.normalize.sort_params import SortParams
+from proxy.core.rollout import Stage, Staging, Trust
 from proxy.core.split.query_list import QueryList
-from proxy.core.splitting import Splitting, Stage
+from proxy.core.splitting import Splitting
 
 JSON = (b"content-type", b"application/json")
 READ = (SortParams(), DropParams(("utm_*",)), Lower(("q",)))
@@ -40,8 +41,11 @@ def world(**more) -> World:
 
 def in_parts(service, name="ids") -> World:
     """Return a proxy that answers lists from their parts."""
-    splitting = Splitting(QueryList(name), Keyed("$"), bounds=Bounds("single"), stage=Stage.ON)
-    return World(FakeEngine(*[service] * 9), rules=(rule("list", "/list", splitting=splitting, ttl=10.0),))
+    splitting = Splitting(QueryList(name), Keyed("$"), bounds=Bounds("single"))
+    return World(
+        FakeEngine(*[service] * 9),
+        rules=(rule("list", "/list", splitting=splitting, trust=Trust(split=Staging(Stage.ON)), ttl=10.0),),
+    )
 
 
 def printed(told, **keys) -> str:

@@ -21,7 +21,7 @@ LEGACY = "http://legacy:8000"
 def ran(monkeypatch):
     """Run the command up to where the server would start; return the config that it would serve."""
     served = []
-    monkeypatch.setattr("proxy.run.run", lambda config: served.append(config) or 0)
+    monkeypatch.setattr("proxy.run.run", lambda config, load: served.append(config) or 0)
 
     def run(*arguments):
         result = CliRunner().invoke(app, ["run", *arguments])
@@ -97,7 +97,7 @@ def test_a_file_that_is_not_there_ends_with_2(tmp_path):
 
 
 def test_what_cannot_start_ends_with_3(monkeypatch):
-    def failing(_):
+    def failing(*_):
         raise StartError("cannot listen")
 
     monkeypatch.setattr("proxy.run.run", failing)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.log_line import ORDER, Call, LogLine, call_fields, request_fields
+from proxy.core.log_line import ORDER, Call, Draw, LogLine, call_fields, request_fields
 from proxy.core.reasons import Reason
 from proxy.core.types import Outcome
 
@@ -183,3 +183,50 @@ def test_what_was_spent_in_vain_is_upstream_time_too():
     one = closed(10.0, call=Call(began=BEGAN + 6, ended=BEGAN + 10, sent=1), sent_before=2, spent_before_s=6.0)
     assert (one.upstream_calls, one.upstream_s, one.overhead_s) == (3, 10.0, 0.0)
     assert closed(10.0, sent_before=1, spent_before_s=6.0).upstream_s == 6.0
+
+
+def test_calls_are_summed_up_in_one():
+    call = Call()
+    for took in (2.0, 5.0, 3.0):
+        call.add(took)
+    assert (call.busy_s, call.longest_s) == (10.0, 5.0)
+
+
+def test_each_feature_has_one_arm_and_lines_share_none():
+    """A line is copied where a request is asked again unseen: what is drawn for one is not drawn for the other."""
+    one = line()
+    one.drew("split", Draw("control", 5.0))
+    other = line(draws=one.draws)
+    other.drew("normalize", Draw("candidate", 25.0))
+    one.drew("split", Draw("control", None, "held"))
+    assert one.draws == {"split": Draw("control", None, "held")}
+    assert other.draws == {"split": Draw("control", 5.0), "normalize": Draw("candidate", 25.0)}
+
+
+def test_what_waits_for_the_answer_to_leave_is_done_then_in_its_order_and_once():
+    one, done = line(), []
+    for name in "ab":
+        one.afterwards(lambda name=name: done.append(name))
+    assert done == []
+    one.leave()
+    one.leave()
+    assert done == ["a", "b"]
+
+
+def test_once_it_has_left_nothing_waits():
+    one, done = line(), []
+    one.leave()
+    one.afterwards(lambda: done.append("now"))
+    assert (done, one.after) == (["now"], None)
+
+
+def test_what_is_to_be_done_may_ask_for_more():
+    one, done = line(), []
+    one.afterwards(lambda: one.afterwards(lambda: done.append("more")))
+    one.leave()
+    assert done == ["more"]
+
+
+def test_nothing_of_arms_and_comparisons_is_in_the_line():
+    one = closed(draws={"split": Draw("candidate", 5.0)}, fell_back="vary", after=[], has_left=True)
+    assert request_fields(one) == request_fields(closed())

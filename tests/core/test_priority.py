@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.fair_queue import Priority
-from proxy.core.priority import priority_of
+from proxy.core.priority import SHADOW, priority_of
 from proxy.core.types import Request
 
 SAID = {
@@ -27,3 +27,13 @@ def test_only_the_lowest_urgency_gives_way(said, priority):
 
 def test_who_says_nothing_is_a_client():
     assert priority_of(Request("GET", b"/")) is Priority.CLIENT
+
+
+@pytest.mark.parametrize("more", [(), ((b"priority", b"u=0"),), ((b"priority", b"u=7"),)], ids=["alone", "u=0", "u=7"])
+def test_what_is_asked_to_compare_answers_comes_behind_all_others(more):
+    """Whatever it says besides: it goes up with the fields of the request that it is compared with."""
+    assert priority_of(Request("GET", b"/", (*more, SHADOW))) is Priority.SHADOW
+
+
+def test_the_field_is_the_one_of_the_contract():
+    assert SHADOW == (b"frontrunner-shadow", b"1")

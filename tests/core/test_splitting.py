@@ -54,3 +54,13 @@ def test_what_is_said_of_a_request_is_said_of_its_only_part_too():
     assert here.cut(listed("1")) is None
     assert [len(here.named(listed(ids)).parts) for ids in ("1", "1,2")] == [1, 2]
     assert len(here.cut(listed("1"), least=1).parts) == 1
+
+
+def test_what_was_kept_in_one_generation_is_not_found_in_another():
+    here = splitting()
+    signed = [here.signed(generation) for generation in (0, 1, 2, 1)]
+    assert signed[0] == here.signature
+    assert len(set(signed)) == 3
+    assert signed[1] == signed[3]
+    other = Splitting(QueryList("ids"), Positional("$.items"))
+    assert other.signed(1) not in signed

@@ -1,5 +1,6 @@
 """The budget: extra calls are a tenth of clients' calls, whatever their order."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +32,70 @@ def test_extra_calls_are_never_more_than_a_tenth_and_ten(steps):
             budget.add()
             calls += 1
         assert extra <= calls * 0.1 + 10 + 1e-6
+
+
+def spent(calls):
+    """Return a budget of which so many calls were taken."""
+    budget = Budget()
+    assert all(budget.take() for _ in range(calls))
+    return budget
+
+
+MANY = {
+    "some of what is left": (4, 5, True),
+    "all of it": (4, 6, True),
+    "more than is left": (5, 6, False),
+    "more than there ever are, where it is full": (0, 25, True),
+    "more than there ever are, where it is not": (1, 25, False),
+}
+
+
+@pytest.mark.parametrize(("before", "calls", "taken"), MANY.values(), ids=MANY)
+def test_several_are_taken_together_or_not_at_all(before, calls, taken):
+    budget = spent(before)
+    left = budget.left
+    assert budget.take(calls) is taken
+    assert budget.left == (left - calls if taken else left)
+
+
+def until_it_may(budget):
+    """Return how many calls of clients it takes until an extra one may be made."""
+    for calls in range(1_000):
+        if budget.take():
+            return calls
+        budget.add()
+    return None
+
+
+def test_what_was_taken_beyond_the_last_one_is_waited_for():
+    budget = Budget()
+    assert budget.take(25)
+    assert until_it_may(budget) == 160
+
+
+@pytest.mark.parametrize(("calls", "waits"), [(3, 0), (10, 10), (13, 40)])
+def test_what_is_owed_is_taken_in_any_case_and_waited_for_later(calls, waits):
+    budget = Budget()
+    budget.owe(calls)
+    assert until_it_may(budget) == waits
+
+
+TAKES = st.tuples(st.sampled_from(["add", "take", "owe"]), st.integers(1, 30))
+
+
+@given(st.lists(TAKES, max_size=200))
+def test_whatever_is_taken_at_once_in_the_end_it_is_a_tenth_and_ten(steps):
+    """A batch may run ahead of that by what it needs itself; then nothing more is given until it is made good."""
+    budget, calls, extra = Budget(), 0, 0
+    for act, number in steps:
+        if act == "add":
+            budget.add()
+            calls += 1
+        elif act == "owe":
+            budget.owe(number)
+            extra += number
+        else:
+            before = extra
+            extra += number * budget.take(number)
+            assert extra == before or before <= calls * 0.1 + 1e-6 or number + before <= calls * 0.1 + 10 + 1e-6
+    assert budget.left <= 10 + calls * 0.1 - extra + 1e-6
