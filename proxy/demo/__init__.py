@@ -18,6 +18,7 @@ from proxy.errors import StartError
 
 if TYPE_CHECKING:
     from proxy.demo.screen import Screen
+    from proxy.demo.story import Stage
 
 CONFIG = """\
 upstream: {url}
@@ -33,10 +34,13 @@ rules:
       merge: {{keyed: {{items: $.answers, id: $.q}}}}
       residual: each
       max_parallel: 4
-    rollout: {{split: {{mode: on}}}}
+    rollout: {{split: {{mode: on, audit: 100}}}}     # each split answer is compared with the whole one, unseen
 admin: {{token: "${{FRONTRUNNER_TOKEN}}"}}
 """
 GLANCE_S = 0.5
+_SPLIT_ASKS = 2
+"""The asks of the story that are answered from parts."""
+_FETCHES, _MOMENT_S = 2.0, 5.0
 
 
 def run(*, scale: float, keep: bool, seed: int) -> int:
@@ -68,6 +72,8 @@ def _play(children: tuple[Child, Child], *, scale: float, keep: bool, seed: int)
         return proxy.start(["proxy", "run", f"--config={config}", "--host=127.0.0.1", f"--port={port}", "--log=-"], env)
 
     proxy_url = start("0")
+    from proxy.demo.story import Stage
+
     screen = _screen(scale)
     screen.say(f"slow service  {service_url}  (a full query takes {screen.expected})")
     screen.say(f"proxy         {proxy_url}")
@@ -76,25 +82,33 @@ def _play(children: tuple[Child, Child], *, scale: float, keep: bool, seed: int)
         stop((proxy,))
         return start(proxy_url.rpartition(":")[2])  # the same place: the Host is part of every key
 
-    code = _tell(screen, service_url, proxy_url, proxy, restart)
+    def compared() -> str:
+        from proxy.demo.ab import report
+
+        return report(proxy_url, token, _SPLIT_ASKS, _FETCHES * screen.longest_s + _MOMENT_S)
+
+    code = _tell(screen, Stage(service_url, proxy_url, screen.watch), proxy, restart, compared)
     if keep and code == 0:
         _keep(screen, children, proxy_url, token)
     return code
 
 
-def _tell(screen: "Screen", service_url: str, proxy_url: str, proxy: Child, restart: Callable[[], str]) -> int:
+def _tell(
+    screen: "Screen", stage: "Stage", proxy: Child, restart: Callable[[], str], compared: Callable[[], str]
+) -> int:
     import httpx2
 
-    from proxy.demo.story import Stage
-
     try:
-        stage = Stage(service_url, proxy_url, screen.watch)
         steps = stage.play()
+        report = compared()
         steps.append(stage.play_on(restart(), steps[0]))
     except httpx2.HTTPError as error:
         print(f"frontrunner demo: {error}\n{proxy.complaint()}".rstrip(), file=sys.stderr)
         return 1
     screen.table(steps)
+    screen.say("What comparing split and whole answers has shown (frontrunner report --ab query):")
+    screen.say(report)
+    screen.say()
     if all(step.equal for step in steps):
         screen.say("Every answer through the proxy equals the direct one, byte for byte.")
         return 0

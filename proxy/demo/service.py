@@ -108,7 +108,7 @@ class Orchestrator:
         questions, listed = asked(await request.body())
         steps = 1 if listed else STEPS
         costs = [steps * step_s(self.seed, question) for question in questions]
-        start_s = await self._work(costs)
+        start_s = await self._work(costs, request)
         answers = [
             {"q": question, "answer": answer(self.seed, question), "took_s": self._scaled(cost)}
             for question, cost in zip(questions, costs, strict=True)
@@ -119,7 +119,7 @@ class Orchestrator:
         """Find something for `q`."""
         question = understood(request.query_params.get("q", ""))
         cost = STEPS * step_s(self.seed, question)
-        start_s = await self._work([cost])
+        start_s = await self._work([cost], request)
         found = [answer(self.seed, f"{question} {place}") for place in ("first", "second", "third")]
         return JSONResponse({"q": question, "results": found, "took_s": self._scaled(cost), "start_s": start_s})
 
@@ -131,8 +131,8 @@ class Orchestrator:
         """Say at once how many slow calls were made."""
         return JSONResponse({"calls": self.calls})
 
-    async def _work(self, costs: Sequence[float]) -> float:
-        self.calls += 1
+    async def _work(self, costs: Sequence[float], request: Request) -> float:
+        self.calls += "frontrunner-shadow" not in request.headers  # what only compares answers is no client's
         await self.sleep(self._scaled(START_S + sum(costs)))
         return self._scaled(START_S)
 

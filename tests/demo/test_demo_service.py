@@ -132,6 +132,12 @@ async def test_a_search_for_nothing_is_refused():
     assert (answer.status_code, service.slept) == (400, [])
 
 
+async def test_what_only_compares_answers_is_no_clients_call():
+    service = Service()
+    await service.client.post("/orchestrator/query", json={"question": "why?"}, headers={"Frontrunner-Shadow": "1"})
+    assert (len(service.slept), await service.calls()) == (1, 0)
+
+
 async def test_health_is_instant_and_costs_no_call():
     service = Service()
     assert (await service.client.get("/health")).json() == {"status": "ok"}
