@@ -30,7 +30,8 @@ _MOST_UNSEEN = 2
 """What has shown at a place so often and never again, the service does by itself."""
 _MOST_PLACES = 40
 _MOST_NOISE = 200
-_LATELY_S = 3600.0
+_LATELY_S, _LONG_S = 3600.0, 86400.0
+_FAILED = 500
 _MOST_TRIES, _LATER = 4, 3
 """So often is asked again where the upstream fails, after 1, 3, 10 and 30 seconds."""
 _SHORTEST_HOLD_S = 600.0
@@ -78,12 +79,15 @@ class Verify:
         self.sleep = sleep
         self._one_at_a_time: dict[tuple[str, Feature], asyncio.Lock] = {}
         self._held: dict[tuple[str, Feature], float] = {}
-        self._noise: dict[str, tuple[Difference, ...]] = {}
+        self._noise: dict[str, tuple[tuple[float, Difference], ...]] = {}
         self._passing: dict[str, tuple[tuple[float, Difference], ...]] = {}
 
     async def __call__(self, case: Case) -> str:
         """Judge a pair of answers; demote what is wrong."""
         rule, feature = case.asked.rule.name, case.feature
+        if max(case.control.status, case.candidate.status) >= _FAILED:
+            self._count(case, UNCLEAR)  # that it failed just now says nothing of what it answers
+            return UNCLEAR
         difference = await self.difference(case.asked, case.control, case.candidate)
         if difference is None:
             self._count(case, CLEAN)
@@ -106,7 +110,7 @@ class Verify:
             return True
         self._unseen.owes(case.asked, case.feature, 1)
         try:
-            return await self.difference(case.asked, case.control, await case.candidate_again()) is None
+            return await self.difference(case.asked, case.control, await _answered(case.candidate_again)) is None
         except (Fallback, UpstreamError):
             return False
 
@@ -117,8 +121,9 @@ class Verify:
 
     async def difference(self, asked: Asked, control: Response, candidate: Response) -> Difference | None:
         """Return the first difference of two plain answers that is no known noise, by the rule's own measure."""
-        compare, noise = asked.rule.trust.compare, self._noise.get(asked.rule.name, ())
-        work = partial(difference_but_for_noise, compare, control, candidate, self._clock.wall(), noise)
+        compare, now = asked.rule.trust.compare, self._clock.wall()
+        noise = [one for until, one in self._noise.get(asked.rule.name, ()) if until > now]
+        work = partial(difference_but_for_noise, compare, control, candidate, now, noise)
         return await done_aside(_size(control, candidate), work)
 
     async def _looked_into(self, case: Case, difference: Difference) -> str:
@@ -152,7 +157,7 @@ class Verify:
             if await self._is_noisy(case, difference, controls):
                 return NOISY
             self._unseen.owes(case.asked, case.feature, 1)
-            again = await self.difference(case.asked, controls[-1], await case.candidate_again())
+            again = await self.difference(case.asked, controls[-1], await _answered(case.candidate_again))
             if again is None or not same_place(again, difference):
                 self._not_again(case, difference)
                 return CHANGED
@@ -165,7 +170,7 @@ class Verify:
         if self._rollouts.is_held(case.asked.rule.name, case.feature):  # else somebody has ended it
             self._hold(case)
         self._unseen.owes(case.asked, case.feature, 1)
-        control = await case.control_again()
+        control = await _answered(case.control_again)
         noise = [found for one in controls for found in await self._all_noise(case, one, control)]
         controls.append(control)
         if len(controls) > 1:
@@ -195,8 +200,11 @@ class Verify:
             self._is_noise(case, difference)
 
     def _is_noise(self, case: Case, difference: Difference) -> None:
-        rule = case.asked.rule.name
-        self._noise[rule] = (*self._noise.get(rule, ()), difference)[-_MOST_NOISE:]
+        """Let a place be known for noise: for a while, as data change now and then; for long where it was before."""
+        rule, now = case.asked.rule.name, self._clock.wall()
+        known = self._noise.get(rule, ())
+        was_before = any(until < now and same_place(one, difference) for until, one in known)
+        self._noise[rule] = (*known, (now + (_LONG_S if was_before else _LATELY_S), difference))[-_MOST_NOISE:]
 
     def wrong(self, case: Case, difference: Difference) -> None:
         """Take a difference for the candidate's fault without asking again: no service had a part in it."""
@@ -233,6 +241,14 @@ class Verify:
             candidate=difference.candidate, clean=trial.verdicts(CLEAN), mismatches=trial.verdicts(MISMATCH),
             noisy=trial.verdicts(NOISY), exposed=trial.exposed, mode=self._rollouts.stage(rule, feature),
         )  # fmt: skip
+
+
+async def _answered(again: Answered) -> Response:
+    """Ask again; raises UpstreamError where the upstream fails."""
+    response = await again()
+    if response.status >= _FAILED:
+        raise UpstreamError(f"what was asked again was answered with {response.status}")
+    return response
 
 
 def _size(control: Response, candidate: Response) -> int:

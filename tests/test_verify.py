@@ -120,6 +120,41 @@ async def test_what_is_known_to_be_noise_is_not_asked_about_again() -> None:
     assert controls.times == asked_for
 
 
+async def test_data_that_changed_once_while_it_was_looked_at_hide_no_fault_for_good() -> None:
+    """Noise that was seen once is forgotten after an hour, and for a day where it comes back."""
+    court = Court()
+    assert await court.judged(A, B, Asking(A, C), Asking(B)) == "noisy"
+    court.here.clock.advance(3601)
+    assert await court.judged(A, B, Asking(A, C), Asking(B)) == "noisy"
+    court.here.clock.advance(3601)
+    assert await court.judged(A, B, Asking(A), Asking(B)) == "clean"
+    court.here.clock.advance(86400)
+    assert await court.judged(A, B, Asking(A), Asking(B)) == "mismatch"
+
+
+FAILED = Response(503, (), b"")
+
+
+async def test_that_the_upstream_fails_just_now_is_no_difference() -> None:
+    court = Court()
+    one = Asked(asked(), court.rule, b"site.test", {}, LogLine("id", "GET", "/kept/a", 0.0))
+    nobody = Asking(UpstreamError("not asked"))
+    case = Case(one, NORMALIZE, NORMALIZATION, FAILED, said(A), nobody, nobody)
+    assert await court.here.trust.verify(case) == "unclear"
+    assert (court.state, nobody.times) == ("running", 0)
+
+
+async def test_nor_is_it_noise_where_control_was_asked_again() -> None:
+    court = Court()
+
+    class Failing(Asking):
+        async def __call__(self) -> Response:
+            answered = await super().__call__()
+            return FAILED if self.times == 2 else answered
+
+    assert await court.judged(A, B, Failing(A), Asking(B)) == "mismatch"
+
+
 async def test_what_shows_twice_and_never_again_is_noise() -> None:
     court = Court()
     verdicts = [await court.judged(A, B, Asking(A), Asking(A)) for _ in range(3)]
