@@ -22,7 +22,7 @@ def forced(value: bytes) -> tuple[tuple[bytes, bytes], ...]:
 async def split(world: World, target: str, *fields: tuple[bytes, bytes]) -> tuple[FakeDelivery, bool]:
     """Ask; tell whether the answer was put together from parts."""
     said = await world.ask(asked(target, *fields))
-    await world.landed()
+    await world.settled()
     return said, b"parts=" in (said.header(b"cache-status") or b"")
 
 

@@ -33,7 +33,7 @@ async def test_old_parts_were_put_into_a_newer_frame() -> None:
     await here.ask(listed("1,3"))
     here.clock.advance(1)
     await here.ask(anew("2,4"))
-    await here.landed()
+    await here.settled()
     got = json.loads((await here.ask(listed("1,3"))).body)
     assert got["version"] == 8
     assert len(here.engine.requests) == 3, "what was said with version 7 is not said any more"

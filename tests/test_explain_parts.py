@@ -132,7 +132,7 @@ async def test_it_tells_in_how_many_calls_parts_would_be_asked_for(
 ) -> None:
     here = world(split(residual, at_once))
     await here.ask(of("8,9", NO_CACHE))  # whole: it shows what stands between two items
-    await here.landed()
+    await here.settled()
     before = len(here.engine.requests)
     told = (await here.explain(of("1,2,3,4")))["split"]
     assert (told["fetch"]["calls"], told["fetch"]["at_once"]) == calls

@@ -469,7 +469,7 @@ async def test_an_answer_to_one_part_is_a_part_of_later_answers_to_more() -> Non
     here, engine = shops(residual="single")
     for ids in ("1,2", "3", "3,1"):
         assert (await here.ask(listed(ids))).body == right(ids)
-        await here.landed()
+        await here.settled()
     assert (here.outcomes, engine.asked) == (["miss", "miss", "hit"], ["1,2", "3"])
 
 

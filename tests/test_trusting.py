@@ -23,7 +23,7 @@ async def test_a_request_for_many_things_is_evidence_of_its_split(stage, checks)
     shop = Shop()
     here = World(FakeEngine(shop), rules=(two_rule(stage, None if stage is Stage.SHADOW else 100.0),))
     got = await here.ask(listed("1,2"))
-    await here.landed()
+    await here.settled()
     await here.settled()
     assert here.trials.told("kept", SPLIT)["checks"] == checks
     assert (got.status, shop.bodies) == (200, ["1,2", "1,2"])
@@ -33,7 +33,7 @@ async def test_two_spellings_of_one_question_are_evidence_of_its_key():
     here = World(FakeEngine(Shop()), rules=(two_rule(Stage.SHADOW, None),))
     for target in ("/kept/shop?ids=1&lang=de", "/kept/shop?lang=de&ids=1"):
         await here.ask(asked(target))
-        await here.landed()
+        await here.settled()
         await here.settled()
     assert here.trials.told("kept", NORMALIZE)["checks"] == {"normalization": {"clean": 1}}
     assert len(here.engine.requests) == 2, "that cost no call"

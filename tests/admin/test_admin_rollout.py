@@ -46,7 +46,7 @@ async def test_a_rule_is_told_with_what_was_found_of_it() -> None:
     here = desk()
     await here.world.ask(asked("/spare?ids=1,2"))
     await here.world.ask(asked("/spare?ids=1,,2"))
-    await here.world.landed()
+    await here.world.settled()
     await here.world.settled()
     checks = {"reassembly": {"clean": 1}, "pair": {"clean": 1}}
     assert await reported(here, "spare") == said_of(
