@@ -13,7 +13,7 @@ from proxy.core.log_line import Draw
 from proxy.core.rollout import NORMALIZE, SPLIT, Stage
 from proxy.core.trial import CANDIDATE, CONTROL
 from proxy.core.types import Response
-from proxy.draws import FORCED, HELD, UNVERIFIED
+from proxy.draws import FORCED, HELD, SOMEBODYS, UNVERIFIED
 from proxy.rollouts import ALL
 from proxy.unseen import EXTRA
 
@@ -132,6 +132,37 @@ def test_a_field_may_decide_instead_of_the_key():
     }
     assert all(len(one) == 1 for one in drawn.values())
     assert set.union(*drawn.values()) == {True, False}
+
+
+# What says who asks is not asked again for nobody.
+
+COOKIE = (b"cookie", b"a=1")
+WHOSE = {
+    "on": (ON, 0, True, Draw(CANDIDATE, 100.0), None),
+    "trusted": (CANARY, 60, True, Draw(CANDIDATE, 100.0), None),
+    "not trusted yet": (CANARY, 59, False, Draw(CANDIDATE, 100.0, SOMEBODYS), CONTROL),
+}
+
+
+@pytest.mark.parametrize(("stage", "pairs", "is_split", "draw", "arm"), WHOSE.values(), ids=WHOSE)
+async def test_what_cannot_be_compared_is_served_where_it_need_not_be(stage, pairs, is_split, draw, arm):
+    here = Trusted(two_rule(stage, audit=100.0), roll=0.0)
+    seen = Pairs(here)
+    here.prove(pairs)
+    asked = here.asks(COOKIE)
+    assert await here.draws.split(asked) is is_split
+    assert (asked.line.draws, asked.line.arm) == ({SPLIT: draw}, arm)
+    asked.line.candidate = ANSWER
+    asked.line.leave()
+    await until(lambda: not len(here.tasks))
+    assert (seen.seen, here.trial().spent) == ([], {})
+
+
+async def test_it_takes_nobodys_place():
+    here = Trusted()
+    Pairs(here)
+    assert not await here.draws.split(here.asks(COOKIE))
+    assert await served(here)
 
 
 # Until it is trusted, one answer at a time is served before it is compared.
@@ -270,6 +301,39 @@ async def test_a_board_that_goes_away_meanwhile_costs_nothing_for_good():
     assert await served(one), "whose lease it is"
 
 
+class Slow(Board):
+    """A board that answers once it is let."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+
+    async def lease(self, key, owner, lasts_s):
+        self.asked.set()
+        await self.go.wait()
+        return await super().lease(key, owner, lasts_s)
+
+
+async def test_who_leaves_while_it_asks_for_its_place_does_not_keep_it():
+    board = Slow(FakeClock())
+    here = Trusted(shared=board)
+    Pairs(here)
+    leaving = asyncio.get_running_loop().create_task(served(here))
+    await board.asked.wait()
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    assert leaving.cancelled()
+    board.go.set()
+    assert await served(here)
+
+
+async def test_where_there_is_no_call_left_the_other_processes_do_not_wait():
+    board, one, other = two()
+    spent(one)
+    assert (await served(one), board.leases) == (False, {})
+    assert await served(other)
+
+
 # A share of what is trusted is compared all the same.
 
 AUDITS = {
@@ -308,3 +372,34 @@ async def test_what_was_answered_otherwise_is_not_audited():
     assert await served(here, None)
     await until(lambda: not len(here.tasks))
     assert (pairs.seen, here.trial().spent) == ([], {})
+
+
+# name → the stage, the share that its owner says, whether all is compared though none is audited
+CLIMBS = {
+    "a canary that climbs by what is compared": (CANARY, None, True),
+    "one that is as large as its owner says": (CANARY, 100.0, False),
+    "what is on": (ON, None, False),
+}
+
+
+@pytest.mark.parametrize(("stage", "percent", "is_compared"), CLIMBS.values(), ids=CLIMBS)
+async def test_what_climbs_is_compared_as_much_as_budgets_allow(stage, percent, is_compared):
+    here = Trusted(two_rule(stage, percent, audit=0.0), roll=0.999)
+    here.prove(60)
+    if percent is None:
+        here.rollouts.climb("kept", SPLIT, 100.0)
+    pairs = Pairs(here)
+    pairs.go.set()
+    assert await served(here)
+    await until(lambda: not len(here.tasks))
+    assert pairs.seen == ([ANSWER] if is_compared else [])
+
+
+async def test_one_that_somebody_sets_climbs_no_more():
+    here = Trusted(two_rule(CANARY, None, audit=0.0), roll=0.0)
+    here.prove(60)
+    here.rollouts.set("kept", CANARY, SPLIT, 100.0)
+    pairs = Pairs(here)
+    assert await served(here)
+    await until(lambda: not len(here.tasks))
+    assert pairs.seen == []

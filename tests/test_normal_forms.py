@@ -38,6 +38,14 @@ class Made:
         form = await self._forms(asked)
         return form, (asked.line.draws or {}).get(NORMALIZE)
 
+    async def frame(self, target=ONE, *fields, draw=None, **more):
+        """Return the form of a request without its parts, and the draw that its line tells."""
+        asked = asks(self.rule, target, *fields, **more)
+        if draw is not None:
+            asked.line.drew(NORMALIZE, draw)
+        form = await self._forms.of_frame(asked)
+        return form, (asked.line.draws or {}).get(NORMALIZE)
+
 
 def rolled(stage=ON, percent=None, *acts):
     made = Made(two_rule(stage, percent))
@@ -170,7 +178,7 @@ async def test_all_that_one_user_asks_is_in_one_arm():
 
 @pytest.mark.parametrize("stage", [OFF, ON])
 async def test_whose_it_is_stays_in_the_key_and_out_of_what_it_is_purged_by(stage):
-    made = Made(replace(two_rule(stage, None), private_by=frozenset({b"authorization"})))
+    made = Made(replace(two_rule(stage, None), private_by=(b"authorization",)))
     forms = [(await made.form(ONE, (b"authorization", user)))[0] for user in (b"Basic anna", b"Basic ben")]
     assert forms[0].key != forms[1].key
     assert forms[0].bare == forms[1].bare != forms[0].key
@@ -189,3 +197,59 @@ async def test_a_normalizer_is_applied_once_where_it_is_rolled_out():
     assert form.query.params == ((b"x", b"1"), (b"y", b"2"))
     raw, _ = await rolled(OFF).form(OTHER)
     assert (raw.query.params, raw.query.query) == (None, b"y=2&x=1")
+
+
+# Of a request without its parts.
+
+
+def proven(rollouts):
+    rollouts.has_evidence = lambda *_: True
+
+
+SPELLED, NORMAL = False, True
+# name → what is configured and said, the draw of the whole request; whether two spellings of a frame have one key
+FRAMES = {
+    "on, as ever": (rolled(), None, NORMAL),
+    "on again": (rolled(ON, None, on), None, NORMAL),
+    "a canary whose answers are yet to be compared": (rolled(CANARY, 100.0), None, SPELLED),
+    "one that is proven": (rolled(CANARY, 100.0, proven), None, NORMAL),
+    "in shadow": (rolled(SHADOW), None, SPELLED),
+    "in shadow, though it is proven": (rolled(SHADOW, None, proven), None, SPELLED),
+    "demoted": (rolled(ON, None, demoted), None, SPELLED),
+    "of a request that was drawn so": (rolled(CANARY, 0.01, proven), Draw(CANDIDATE, 100.0), NORMAL),
+    "drawn so, not proven": (rolled(CANARY, 0.01), Draw(CANDIDATE, 100.0), SPELLED),
+    "drawn otherwise": (rolled(CANARY, 100.0, proven), Draw(CONTROL, 5.0), SPELLED),
+    "of one that got another arm's answer": (rolled(CANARY, 100.0, proven), Draw(CANDIDATE, 100.0, RAW), SPELLED),
+}
+
+
+@pytest.mark.parametrize(("made", "draw", "is_one"), FRAMES.values(), ids=FRAMES)
+async def test_a_frame_is_in_the_arm_of_its_request_if_that_may_be_trusted(made, draw, is_one):
+    """Of parts nobody knows which spelling they came by: none is served before it is compared."""
+    (one, told), (other, _) = await made.frame(ONE, draw=draw), await made.frame(OTHER, draw=draw)
+    assert (one.key == other.key, told) == (is_one, draw)
+    assert one.bare == other.bare
+
+
+@pytest.mark.parametrize("stage", [OFF, ON])
+async def test_it_has_the_keys_of_that_arm(stage):
+    made = rolled(stage)
+    (whole, _), (frame, _) = await made.form(ONE), await made.frame(ONE)
+    assert frame == whole
+
+
+async def test_what_is_kept_of_frames_before_a_demotion_is_not_found_after_it():
+    made = rolled(ON, None, proven)
+    before, _ = await made.frame()
+    demoted(made.rollouts)
+    on(made.rollouts)
+    after, _ = await made.frame()
+    assert after.key != before.key
+    assert after.key == (await made.form())[0].key
+
+
+async def test_a_frame_is_whose_it_is():
+    made = Made(replace(two_rule(ON, None), private_by=(b"authorization",)))
+    forms = [(await made.frame(ONE, (b"authorization", user)))[0] for user in (b"Basic anna", b"Basic ben")]
+    assert forms[0].key != forms[1].key
+    assert forms[0].bare == forms[1].bare != forms[0].key

@@ -348,6 +348,29 @@ async def test_what_is_of_a_rule_that_is_gone_is_kept_for_its_return():
     assert again.all().requests == 5
 
 
+A_MONTH_S = 30 * 86_400.0
+# name → whether its rule is configured, how long ago it was counted, the requests of each trial that is kept
+OLD = {
+    "of what is configured, however old": (True, 3 * A_MONTH_S, [5]),
+    "of what is not, for a month": (False, A_MONTH_S, [0, 5]),
+    "and no longer": (False, A_MONTH_S + 1, [0]),
+}
+
+
+@pytest.mark.parametrize(("is_configured", "ago_s", "requests"), OLD.values(), ids=OLD)
+async def test_evidence_that_nobody_has_use_for_is_forgotten(is_configured, ago_s, requests):
+    (gone,) = several("a")
+    gone.own().requests = 5
+    await gone.keep_up()
+    gone.clock.advance(ago_s)
+    late = Process("b", gone.board, gone.clock, *(() if is_configured else (two_rule(name="spare"),)))
+    late.own(name=late.rules[0].name)
+    await late.keep_up()
+    assert list(gone.board.pinned) == ["trial b"]
+    kept = json.loads(gone.board.pinned["trial b"])["trials"]
+    assert sorted(one["requests"] for one in kept.values()) == requests
+
+
 def note(**trials):
     return orjson.dumps({"at": NOON, "trials": trials})
 
@@ -453,3 +476,49 @@ async def test_a_report_is_of_all_processes_and_of_what_was_last_found():
     assert (found["rule"], found["feature"], found["status"]["mode"]) == ("kept", SPLIT, "canary")
     assert found["mismatches"] == two.trials.last_mismatches("kept", SPLIT)
     orjson.dumps(found)
+
+
+def climbed(rollouts):
+    rollouts.climb("kept", SPLIT, 5.0)
+
+
+# name → configured, what is said; the gates' time, where a canary has gates to pass
+GATES = {
+    "a canary that climbs": (CANARY, None, climbed, 10.0),
+    "since it was first counted, where it has not climbed": (CANARY, None, None, 30.0),
+    "one whose share somebody says": (CANARY, 5.0, None, None),
+    "what is in shadow": (SHADOW, None, None, None),
+    "what is on": (ON, None, None, None),
+}
+
+
+@pytest.mark.parametrize(("stage", "percent", "say", "seconds"), GATES.values(), ids=GATES)
+async def test_a_report_tells_of_gates_where_there_are_any(stage, percent, say, seconds):
+    here = Process("a", None, None, two_rule(stage, percent))
+    here.own().judged(PAIR, CLEAN)
+    here.clock.advance(20)
+    if say is not None:
+        say(here.rollouts)
+    here.clock.advance(10)
+    found = await here.trials.report("kept", SPLIT)
+    assert (found["status"]["mode"], found["mismatches"]) == (stage, [])
+    times = [one["value"] for one in found.get("gates", {}).get("measured", ()) if one["gate"] == "time"]
+    assert times == ([] if seconds is None else [seconds])
+
+
+async def test_a_report_asks_the_others_first():
+    one, two = several("a", "b")
+    await told(one, two)
+    two.trials.note(mismatch(1))
+    await two.keep_up()
+    assert paths(one) == []
+    await one.trials.report("kept", SPLIT)
+    assert paths(one) == ["$.items[1].price"]
+
+
+async def test_a_board_that_is_broken_makes_no_report():
+    (one,) = several("a")
+    await told(one)
+    one.board.fails = True
+    with pytest.raises(ConnectionError):
+        await one.trials.report("kept", SPLIT)

@@ -1,5 +1,6 @@
 """Where a unit stands in a rollout, and what it is: the same for everybody, and by nothing but its name."""
 
+from dataclasses import FrozenInstanceError, asdict
 from math import sqrt
 from statistics import correlation
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.compare.bytes import Bytes
-from proxy.core.rollout import FEATURES, NORMALIZE, SPLIT, STEPS, Gates, Stage, Staging, Trust, bucket, unit_of
+from proxy.core.rollout import FEATURES, NORMALIZE, SPLIT, STEPS, Gate, Gates, Stage, Staging, Trust, bucket, unit_of
 from proxy.core.types import Request
 
 UNITS = [b"%d" % number for number in range(100_000)]
@@ -92,5 +93,22 @@ def test_what_nobody_configured_is_careful():
     assert (trust.split.stage, trust.normalize.stage, trust.compare) == (Stage.SHADOW, Stage.ON, Bytes())
     assert trust.budget == 500
     assert trust.gates == Gates()
-    assert not any(gate.dry_run for gate in (trust.gates.mismatch, trust.gates.errors, trust.gates.latency))
-    assert (STEPS[0], STEPS[-1], sorted(STEPS)) == (1.0, 100.0, list(STEPS))
+    assert (Staging(Stage.CANARY).percent, Staging(Stage.CANARY).audit) == (None, 0.0)
+
+
+def test_what_a_canary_has_to_show_where_nobody_says_otherwise():
+    assert Gates() == Gates(
+        samples=60, time=3600.0, mismatch=Gate(0.01, False), errors=Gate(0.01, False), latency=Gate(1.1, False),
+        in_flight=Gate(0.9, False), fallbacks=Gate(0.1, False),
+    )  # fmt: skip
+
+
+def test_a_canary_climbs_in_five_steps():
+    assert STEPS == (1.0, 5.0, 25.0, 50.0, 100.0)
+
+
+@pytest.mark.parametrize("made", [Staging(Stage.ON), Gate(1.0), Gates(), Trust()], ids=lambda made: type(made).__name__)
+def test_what_the_config_says_does_not_change(made):
+    for name in asdict(made):
+        with pytest.raises(FrozenInstanceError):
+            setattr(made, name, None)

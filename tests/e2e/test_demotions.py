@@ -72,10 +72,11 @@ async def all_say(machines_, feature, name, value, within=WITHIN_S):
         assert time.monotonic() - began < within + 1, [answer[feature] for answer in asked]
 
 
+@pytest.mark.timeout(240)  # where the machine is busy, what is asked again fails now and then, and waits
 async def test_what_one_worker_finds_out_holds_for_all_and_is_reported(machines):
     upstream, one, other = machines
     wrong = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not one.found(event="decision", state="demoted") and not other.found(event="decision", state="demoted"):
             right = await asyncio.gather(*[ask(machine) for machine in (one, other) for _ in range(4)])
             wrong += right.count(False)

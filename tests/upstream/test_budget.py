@@ -99,3 +99,17 @@ def test_whatever_is_taken_at_once_in_the_end_it_is_a_tenth_and_ten(steps):
             extra += number * budget.take(number)
             assert extra == before or before <= calls * 0.1 + 1e-6 or number + before <= calls * 0.1 + 10 + 1e-6
     assert budget.left <= 10 + calls * 0.1 - extra + 1e-6
+
+
+def test_what_stood_in_for_a_lost_call_is_given_back_but_never_more_than_the_most():
+    budget = Budget()
+    budget.give_back()
+    assert until_taken(budget) == 10
+    budget = spent(10)
+    budget.give_back()
+    assert until_taken(budget) == 1
+
+
+def until_taken(budget):
+    """Return how many extra calls it gives at once."""
+    return next(calls for calls in range(1_000) if not budget.take())
