@@ -111,7 +111,7 @@ class Fan:
 
     def take_extra_call(self) -> bool:
         """Take one call from the budget of extra ones, if there is one."""
-        return self._protection.budget.take()
+        return self._protection.budget.take_for_client()
 
     def planned(self, rule: str, splitting: Splitting, cut: Cut, keys: Keys, places: Sequence[int]) -> FanOut:
         """Plan the calls for the parts at these places, as things are now."""
@@ -256,13 +256,13 @@ class Fan:
             except (UpstreamTimeout, UpstreamBusy):
                 raise  # it has had its time
             except UpstreamError:
-                if call.sent != 1 or not self._protection.budget.take():
+                if call.sent != 1 or not self._protection.budget.take_for_client():
                     raise
             else:
                 if response.status < 500:
                     return response, body, now
                 is_told_when = response.header(b"retry-after") is not None
-                if is_told_when or call.sent > 1 or not self._protection.budget.take():
+                if is_told_when or call.sent > 1 or not self._protection.budget.take_for_client():
                     raise _failed(response.status)
             call.begin_again()
 

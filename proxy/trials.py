@@ -24,6 +24,8 @@ from proxy.store.tiers import LONGEST_S
 
 MOST_MISMATCHES = 200
 KEEP_UP_EVERY_S = 2.0
+BUDGET_S = 2.0
+"""How long the board may take before a report goes without it."""
 _NOTE, _MISMATCHES = "trial ", "mismatches "
 _STILL_THERE_S = 600.0
 """How often a process that counts nothing says that it is there."""
@@ -142,12 +144,13 @@ class Trials:
         return told
 
     async def report(self, rule: str, feature: Feature) -> dict[str, Any]:
-        """Report on a rule's feature, with its last mismatches, as all processes know it now.
-
-        Raises what a broken store raises.
-        """
+        """Report on a rule's feature, with its last mismatches, as all processes know it now."""
         if self._shared is not None:
-            await self.keep_up(self._shared)
+            try:
+                async with asyncio.timeout(BUDGET_S):
+                    await self.keep_up(self._shared)
+            except Exception:  # noqa: BLE001, S110  then what was known a moment ago must do; `Promotion` tells
+                pass
         status = {**self._rollouts.status(rule, feature), "since": self._rollouts.since(rule, feature)}
         status["climbs"] = self._rollouts.fixed(rule, feature) is None
         trial, gates = self.everybodys(rule, feature), self._rules[rule].trust.gates

@@ -28,6 +28,8 @@ from proxy.upstream.call import Timeouts, Upstream
 from proxy.upstream.protection import Demand, Protection, is_endless
 from proxy.whole_answer import let_go, whole_answer
 
+_FOR_CLIENTS = 2
+"""So many extra calls are left for answers that a client waits for."""
 RUNNING, LOADED, EXTRA, DAY, OBSERVING = "running", "loaded", "extra_calls", "daily_budget", "observe"
 """Why a comparison was not made: another one was, the upstream had work to do, a budget was spent, nothing is served."""
 
@@ -98,7 +100,7 @@ class Unseen:
             return LOADED
         if self._spent_today(asked) + calls > asked.rule.trust.budget:
             return DAY
-        return None if self._protection.budget.take(calls) else EXTRA
+        return None if self._protection.budget.take(calls, keep=_FOR_CLIENTS) else EXTRA
 
     @property
     def is_idle(self) -> bool:
@@ -108,7 +110,7 @@ class Unseen:
 
     def may_pair(self, asked: Asked, feature: Feature) -> bool:
         """Take the call that an answer will cost which is served before it is compared, if there is one."""
-        if self._spent_today(asked) >= asked.rule.trust.budget or not self._protection.budget.take():
+        if self._spent_today(asked) >= asked.rule.trust.budget or not self._protection.budget.take(keep=_FOR_CLIENTS):
             return False
         self.spent(asked, feature, 1)
         return True

@@ -226,7 +226,7 @@ async def test_where_there_is_no_call_left_the_next_one_does_not_wait():
     Pairs(here)
     spent(here)
     assert not await served(here)
-    for _ in range(10):
+    for _ in range(30):
         here.protection.budget.add()
     assert await served(here)
 

@@ -516,9 +516,8 @@ async def test_a_report_asks_the_others_first():
     assert paths(one) == ["$.items[1].price"]
 
 
-async def test_a_board_that_is_broken_makes_no_report():
+async def test_a_board_that_was_slow_or_gone_cost_the_whole_report():
     (one,) = several("a")
     await told(one)
     one.board.fails = True
-    with pytest.raises(ConnectionError):
-        await one.trials.report("kept", SPLIT)
+    assert (await one.trials.report("kept", SPLIT))["rule"] == "kept"

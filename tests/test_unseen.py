@@ -92,11 +92,11 @@ async def test_while_nothing_is_served_nothing_is_compared():
     assert await tried(here) == (True,)
 
 
-async def test_extra_calls_are_a_tenth_of_clients():
+async def test_extra_calls_are_a_tenth_of_clients_and_leave_two_for_their_answers():
     here = Trusted()
     assert await tried(here, 10) == (True,)
     assert await tried(here) == (False, EXTRA)
-    for _ in range(10):
+    for _ in range(30):
         here.protection.budget.add()
     assert await tried(here) == (True,)
 
@@ -135,14 +135,14 @@ def test_who_serves_an_answer_that_is_yet_to_be_compared_takes_its_call_first():
     assert [here.unseen.may_pair(here.asks(), SPLIT) for _ in range(4)] == [True, True, True, False]
     assert sum(here.trial().spent.values()) == 3
     here = Trusted()
-    assert [here.unseen.may_pair(here.asks(), SPLIT) for _ in range(11)] == [True] * 10 + [False]
+    assert [here.unseen.may_pair(here.asks(), SPLIT) for _ in range(11)] == [True] * 8 + [False] * 3
 
 
 async def test_what_must_be_asked_is_asked_and_paid_for_later():
     here = Trusted(two_rule(trusted={"budget": 12}))
     here.unseen.owes(here.asks(), SPLIT, 11)
     assert await tried(here) == (False, EXTRA)
-    for _ in range(20):
+    for _ in range(40):
         here.protection.budget.add()
     assert await tried(here) == (True,)
     assert await tried(here) == (False, DAY)

@@ -127,7 +127,7 @@ class Upstream:
     def _may_repeat(self, request: Request, call: Call) -> bool:
         replayable = request.method in SAFE_METHODS and isinstance(request.body, bytes)
         is_soon = self._clock.timer() - call.began < _RETRY_WITHIN_S
-        return replayable and is_soon and self._protection.budget.take()
+        return replayable and is_soon and self._protection.budget.take_for_client()
 
     def ended(self, call: Call, request_id: str, error: str | None) -> None:
         """Log a call at its end."""

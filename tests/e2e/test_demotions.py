@@ -58,7 +58,7 @@ async def ask(machine):
 async def told(machine, path="rollout/shop", wanted=None):
     body = None if wanted is None else json.dumps(wanted).encode()
     answer = await machine.ask("GET" if body is None else "POST", f"/_frontrunner/{path}", BEARER, body=body)
-    assert answer.status == 200, answer
+    assert answer.status == 200, (answer, machine.found(event="error")[-3:])
     return answer.json()
 
 

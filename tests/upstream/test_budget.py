@@ -113,3 +113,17 @@ def test_what_stood_in_for_a_lost_call_is_given_back_but_never_more_than_the_mos
 def until_taken(budget):
     """Return how many extra calls it gives at once."""
     return next(calls for calls in range(1_000) if not budget.take())
+
+
+def test_who_waits_for_an_answer_was_let_down_because_others_compared():
+    budget = Budget()
+    budget.owe(30)
+    assert [budget.take_for_client() for _ in range(3)] == [True, True, False]
+    for _ in range(10):
+        budget.add()
+    assert (budget.take(), budget.take_for_client(), budget.take_for_client()) == (False, True, False)
+
+
+def test_where_nothing_is_owed_clients_have_the_tenth_and_no_more():
+    budget = Budget()
+    assert [budget.take_for_client() for _ in range(11)] == [True] * 10 + [False]
