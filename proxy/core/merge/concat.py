@@ -69,7 +69,8 @@ class Concat:
         """Cut the items of each part.
 
         Raises Fallback: FRAME where an item's part was not asked for, or nothing tells whose it is; PART_ORDER where
-        the parts' items do not stand together, or in another order.
+        the parts' items do not stand together, or in another order; DUPLICATE_PART where one answer has an item twice
+        that is to be there once.
         """
         places = self._places(parts)
         opened = self._envelope.open(response, limits)
@@ -77,6 +78,8 @@ class Concat:
         if self._by is None:
             if len(parts) != 1:
                 raise Fallback(Reason.FRAME)
+            if len(self._once(items)) < len(items):  # the service itself does not do what the rule says
+                raise Fallback(Reason.DUPLICATE_PART)
             return Sliced(opened.frame, (Share(tuple(items)),))
         labels = [label_at(span.value, self._by) for span in opened.spans]
         runs = [label for number, label in enumerate(labels) if not number or labels[number - 1] != label]

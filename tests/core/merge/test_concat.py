@@ -96,10 +96,16 @@ def test_a_number_is_not_the_text_of_the_same_digits_when_items_are_compared():
 
 def test_an_item_without_what_it_is_known_by_is_not_put_together():
     merge = Concat(dedupe="$.id")
-    sliced = merge.slice(answer("[{}]"), parts_of("a"))
     with pytest.raises(Fallback) as refused:
-        merge.merge(sliced.frame, parts_of("a"), sliced.shares)
+        merge.slice(answer("[{}]"), parts_of("a"))
     assert refused.value.reason == Reason.FRAME
+
+
+def test_what_one_answer_had_twice_was_put_together_once():
+    """The service does not do what the rule says: then nobody can say what it would have sent."""
+    with pytest.raises(Fallback) as refused:
+        Concat(dedupe="$.id").slice(answer('[{"id":1},{"id":1}]'), parts_of("a"))
+    assert refused.value.reason == Reason.DUPLICATE_PART
 
 
 UNCLEAR = {
