@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.merge.keyed import Keyed
 from proxy.core.normalize.form import Form
 from proxy.core.normalize.json import Json
 from proxy.core.normalize.lower import Lower
 from proxy.core.normalize.sort_params import SortParams
+from proxy.core.rollout import NORMALIZE, SPLIT
 from proxy.core.rules import Rule, default_rule, first_match, host_pattern, path_pattern
+from proxy.core.split.query_list import QueryList
+from proxy.core.splitting import Splitting
 from proxy.core.types import Request
 
 PATHS = {
@@ -202,3 +206,18 @@ def test_a_path_with_dot_segments_is_for_no_rule_of_the_owners(path):
     found = first_match([owners, default_rule()], Request("GET", path.encode()), b"h")
     assert (found is owners) is (path in STRAIGHT)
     assert found is not None
+
+
+SPLITS = Splitting(QueryList("ids"), Keyed("$"))
+FEATURES = {
+    "neither": (None, (), ()),
+    "a split": (SPLITS, (), (SPLIT,)),
+    "a normalized key": (None, (SortParams(),), (NORMALIZE,)),
+    "both": (SPLITS, (SortParams(),), (SPLIT, NORMALIZE)),
+}
+
+
+@pytest.mark.parametrize(("splitting", "normalizers", "features"), FEATURES.values(), ids=FEATURES)
+def test_what_can_be_rolled_out_of_it(splitting, normalizers, features):
+    made = Rule(name="shop", path=path_pattern("/shop"), splitting=splitting, normalizers=normalizers)
+    assert made.features == features
