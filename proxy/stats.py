@@ -98,7 +98,7 @@ class Operation:
             self.parts += line.parts or 0
             self.parts_hit += line.parts_hit or 0
         if line.cost is not None:
-            self.seconds_saved += max(0.0, line.cost - line.duration_s)
+            self.seconds_saved += line.saved_s or 0.0
         if line.would is not None:
             self.would[line.would] = self.would.get(line.would, 0) + 1
             self.would_save_s += line.would_save_s or 0.0

@@ -57,7 +57,7 @@ async def test_the_line_of_a_hit() -> None:
     got = await here.ask()
     assert line_of(here) == KEPT | LOOKED_UP | {
         "request_id": f"{2:032x}", "outcome": "hit", "status": 200, "bytes_out": 2, "upstream_calls": 0, "age_s": 60,
-        "ttl_s": 60, "duration_s": 0.0, "overhead_s": 0.0, "ttfb_s": 0.0, "send_s": 0.0,
+        "ttl_s": 60, "duration_s": 0.0, "overhead_s": 0.0, "ttfb_s": 0.0, "send_s": 0.0, "saved_s": 2.5,
     }  # fmt: skip
     assert here.last.cost == 2.5
     assert got.headers == (

@@ -16,6 +16,7 @@ ORDER = (
     "rule", "outcome", "arm", "reason", "would", "would_reason", "would_save_s", "would_differ", "error", "error_source", "key_hash", "age_s", "ttl_s", "parts", "parts_hit",
     "upstream_calls", "flight", "translated", "bytes_in", "bytes_out", "duration_s", "ttfb_s", "queue_s", "normalize_s",
     "lookup_s", "upstream_connect_s", "upstream_ttfb_s", "upstream_s", "merge_s", "store_s", "send_s", "overhead_s",
+    "saved_s",
 )  # fmt: skip
 """The fields of a `request` line in the order in which they are written."""
 
@@ -228,6 +229,11 @@ class LogLine:
     def overhead_s(self) -> float:
         """Return what the proxy itself took: the duration less the critical path upstream."""
         return max(0.0, self.duration_s - (self.upstream_s or 0.0) - (self.queue_s or 0.0))
+
+    @property
+    def saved_s(self) -> float | None:
+        """Return the upstream seconds that a stored answer made unnecessary; None where none was given."""
+        return None if self.cost is None else max(0.0, self.cost - self.duration_s)
 
     @property
     def queue_s(self) -> float | None:

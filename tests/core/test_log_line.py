@@ -11,7 +11,7 @@ from proxy.core.types import Outcome
 CONTRACT = """
 timestamp level event version pid request_id trace_id client_ip method path status rule outcome arm reason would would_reason would_save_s would_differ error error_source key_hash age_s ttl_s
 parts parts_hit upstream_calls flight translated
-bytes_in bytes_out duration_s ttfb_s queue_s normalize_s lookup_s upstream_connect_s upstream_ttfb_s upstream_s merge_s store_s send_s overhead_s
+bytes_in bytes_out duration_s ttfb_s queue_s normalize_s lookup_s upstream_connect_s upstream_ttfb_s upstream_s merge_s store_s send_s overhead_s saved_s
 """
 BEGAN = 1000.0
 
@@ -54,7 +54,7 @@ def test_a_line_of_which_all_is_known():
         "age_s": 5, "ttl_s": 55, "parts": 3, "parts_hit": 1, "upstream_calls": 1, "flight": "lead", "bytes_in": 1,
         "bytes_out": 2, "duration_s": 10.0, "ttfb_s": 9.5, "normalize_s": 0.1, "lookup_s": 0.2,
         "upstream_connect_s": 0.5, "upstream_ttfb_s": 7.0, "upstream_s": 8.0, "store_s": 0.25, "send_s": 0.3,
-        "overhead_s": 2.0,
+        "overhead_s": 2.0, "saved_s": 30.0,
     }  # fmt: skip
 
 
