@@ -6,12 +6,17 @@ __version__ = "0.1.0"
 __all__ = ["Frontrunner", "__version__", "create_app"]
 
 if TYPE_CHECKING:
-    from proxy.app import Frontrunner, create_app
+    from proxy.app import create_app
+    from proxy.middleware import Frontrunner
 
 
 def __getattr__(name: str) -> Any:  # the app is imported when asked for, so that `frontrunner --help` is quick
-    if name in {"Frontrunner", "create_app"}:
-        from proxy import app
+    if name == "create_app":
+        from proxy.app import create_app
 
-        return getattr(app, name)
+        return create_app
+    if name == "Frontrunner":
+        from proxy.middleware import Frontrunner
+
+        return Frontrunner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

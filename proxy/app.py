@@ -12,12 +12,11 @@ from typing import Any
 from proxy.accelerate import Accelerate
 from proxy.admin.acts import Acts
 from proxy.admin.api import Api
-from proxy.admin.guard import Guard
-from proxy.admin.jobs import JobDesk
-from proxy.admin.rollout import RolloutDesk
-from proxy.asgi import EXTENSION, App, Message, Receive, Scope, Send
+from proxy.api_of import api_of
+from proxy.asgi import EXTENSION, App, Receive, Scope, Send
 from proxy.boarding import Boarding
 from proxy.bypass import LOOK_EVERY_S, Bypass
+from proxy.census_taker import CensusTaker, Now
 from proxy.clock import Clock, SystemClock
 from proxy.config import Config, from_mapping, load
 from proxy.config_shape import IN_PROCESS
@@ -32,7 +31,7 @@ from proxy.explain import Explain, Forms
 from proxy.explain_parts import ExplainParts
 from proxy.fan import Fan
 from proxy.fetch import Fetch
-from proxy.identity import kept_key, kept_token, names, new_ids
+from proxy.identity import kept_key, kept_token, machine, names, new_ids
 from proxy.jobs import Jobs
 from proxy.log_of import log_of
 from proxy.mode import Mode
@@ -44,8 +43,9 @@ from proxy.places import Places
 from proxy.promotion import Promotion
 from proxy.protection_of import protection_of
 from proxy.purge import Purge
+from proxy.recent import Recent
 from proxy.refresh import Refresh
-from proxy.reload import Reload
+from proxy.reload import LastReload, Reload
 from proxy.rollouts import Rollouts
 from proxy.rules_of import rules_of
 from proxy.serve import Serve, Show
@@ -68,37 +68,14 @@ def create_app(config: Config | Path | str | Mapping[str, Any] | None = None) ->
 
     Raises ConfigError, and StartError where the log or the engine that it names cannot be had.
     """
-    return Proxy(_config(config))
+    return Proxy(config_of(config))
 
 
-class Frontrunner:
-    """The proxy as middleware: what it does not answer itself, it asks of `inner`, in this process."""
+def config_of(config: Config | Path | str | Mapping[str, Any] | None, *, inside: bool = False) -> Config:
+    """Return a Config, or read it from a file, a mapping, or the file that FRONTRUNNER_CONFIG names.
 
-    def __init__(self, inner: App, config: Config | Path | str | Mapping[str, Any] | None = None) -> None:
-        self._inner = inner
-        self._proxy = Proxy(_config(config, inside=True), inner)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve HTTP through the proxy; everything else is the inner app's own."""
-        if scope["type"] == "http":
-            await self._proxy(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._inner(scope, receive, self._around(send))
-        else:
-            await self._inner(scope, receive, send)
-
-    def _around(self, send: Send) -> Send:
-        async def told(message: Message) -> None:
-            if message["type"] == "lifespan.startup.complete":
-                await self._proxy.opened()
-            elif message["type"].startswith("lifespan.shutdown"):
-                await self._proxy.close()
-            await send(message)
-
-        return told
-
-
-def _config(config: Config | Path | str | Mapping[str, Any] | None, *, inside: bool = False) -> Config:
+    `inside`: it is for an app in this process, which needs no address. Raises ConfigError.
+    """
     if isinstance(config, Config):
         return config
     # with an inner app that is the upstream: its URL only names it, in keys and fields
@@ -122,7 +99,8 @@ class Proxy:
         self.config, self.mode = config, Mode(observing=config.mode == "observe")
         self.log = log_of(config, clock)
         self._clock = clock
-        self._stats = Stats(clock.timer())
+        self._stats, self._recent = Stats(clock), Recent(clock)
+        self._reloaded = LastReload(clock.wall())
         self._tasks = Tasks(lambda error: self._failed(error, ""))
         address = Address.parse(config.upstream.url)
         stores = _stores(config, address, clock, self._failed)
@@ -141,11 +119,8 @@ class Proxy:
             config, state_folder(os.environ), scope_of(config, address.identity), name, stores.wire, self._tasks, clock,
             self._roll, self._failed,
         )  # fmt: skip
-        self._spread = Spread(
-            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
-            rollouts=self._rollouts, stats=self._stats, clock=clock, run=run, name=name, failed=self._failed,
-            hear=(turns.hear, self._protection.hear, *stores.hear), far=stores.far,
-        )  # fmt: skip
+        self._counts = self._census(stores)
+        self._spread = self._spreads(stores, places, flights, turns)
         via = f"1.1 frontrunner-{run}".encode()
         self._upstream = self._calls(address, inner, via)
         self.token = token or config.admin.token or kept_token()
@@ -163,6 +138,25 @@ class Proxy:
         host = address.authority if config.upstream.host == "upstream" else None
         engine = engine_of(config, address, inner, clock)
         return Upstream(engine, self._protection, clock, self.log, via, host=host)
+
+    def _census(self, stores: Stores) -> CensusTaker:
+        return CensusTaker(
+            self._stats, self._recent, self._held_now, stores.shared, stores.wire, self._tasks, self._clock,
+            machine=machine(), name=self._name, failed=self._failed,
+        )  # fmt: skip
+
+    def _spreads(self, stores: Stores, places: Places, flights: Flights, turns: Turns) -> Spread:
+        return Spread(
+            stores.shared, stores.wire, self._tasks, purges=places.purges, flights=flights, bypass=self._bypass,
+            rollouts=self._rollouts, clock=self._clock, name=self._name, failed=self._failed,
+            hear=(turns.hear, self._protection.hear, self._counts.hear, *stores.hear), far=stores.far,
+        )  # fmt: skip
+
+    def _admin(self, rules: Sequence[Rule], acts: Acts) -> Api:
+        return api_of(
+            self.config, rules, self._counts, self._store, self._protection.status, self._reloaded, self._rollouts,
+            self._trials, acts, self._jobs, self._clock, self.token, self.log.events.info,
+        )  # fmt: skip
 
     def _canaries(self, rules: Sequence[Rule]) -> Promotion:
         return Promotion(
@@ -207,14 +201,9 @@ class Proxy:
         except ValueError as error:
             raise StartError(str(error)) from error
 
-    def _admin(self, rules: Sequence[Rule], acts: Acts) -> Api:
-        admin, names = self.config.admin, tuple(rule.name for rule in rules)
-        guard = Guard(self.token, admin.prefix, root=admin.root_paths)
-        rollout = RolloutDesk(self._rollouts, self._trials.told, self._trials.report, acts, self.log.events.info)
-        return Api(
-            self._spread.everybodys, self._store, self._protection.status, acts, rollout, JobDesk(self._jobs), self._clock,
-            guard, names, admin.prefix, root=admin.root_paths,
-        )  # fmt: skip
+    def _held_now(self) -> Now:
+        evictions = self._store.status().evictions
+        return Now(self._stores.held(), evictions, self._protection.status().by_priority)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -250,6 +239,7 @@ class Proxy:
         if warning := await self._stores.opened():
             self.log.events.warning("config", message=warning)
         await self._spread.open()
+        await self._counts.open()
         self._tasks.start(self._pinned.keep())
         self._tasks.start(self._promotion.keep())
 
@@ -260,6 +250,7 @@ class Proxy:
         await self._spread.close()
         await self._tasks.close()
         await self._upstream.close()
+        await self._counts.close()
         await self._store.close()
         self.log.close()
 
@@ -274,8 +265,9 @@ class Proxy:
         """Read the config again: modes count at once, what else has changed after a restart."""
         secret = b""  # no key is made with these rules
         again = Reload(
-            self.config, self._rollouts, self.mode, lambda config: rules_of(config, secret)[0], self._say_config
-        )
+            self.config, self._rollouts, self.mode, lambda config: rules_of(config, secret)[0], self._say_config,
+            self._reloaded, self._clock,
+        )  # fmt: skip
         again(load)
 
     def _say_config(self, *, warning: bool, **told: Any) -> None:
@@ -288,6 +280,7 @@ class Proxy:
 
     def _tell(self, line: LogLine, event: str = "request") -> None:
         self._stats.count(line)
+        self._recent.add(line)
         self._trials.count(line)
         self.log.request(line, event)
         line.leave()

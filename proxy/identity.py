@@ -25,6 +25,14 @@ def names() -> tuple[str, str]:
     return run, f"{run}-{worker.number if worker else 0}-{secrets.token_hex(4)}"
 
 
+def machine() -> str:
+    """Return the name of what keeps one state folder: the same after a restart, another in another container."""
+    try:
+        return kept_secret(state_folder(os.environ) / "machine", lambda: secrets.token_hex(4))
+    except OSError:
+        return secrets.token_hex(4)
+
+
 def new_ids() -> Callable[[], str]:
     """Return what makes request ids: unique, quick to make, no secret."""
     bits = random.Random(secrets.randbits(256)).getrandbits  # noqa: S311

@@ -1,8 +1,10 @@
 """The config file, read again while the proxy runs: its mode and rollouts count at once, all else after a restart."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from proxy.clock import Clock
 from proxy.config import Config
 from proxy.config import Rule as RuleConfig
 from proxy.config_rollout import Rollout
@@ -13,6 +15,14 @@ from proxy.rollouts import Rollouts
 
 _AT_ONCE: Final = ("mode", "rules")
 _OF_FEATURES: Final = frozenset({"split", "normalize"})
+
+
+@dataclass(slots=True)
+class LastReload:
+    """Whether the config could be used when it was last read, and when it last could, in wall-clock seconds."""
+
+    succeeded_at: float
+    successful: bool = True
 
 
 class Reload:
@@ -28,7 +38,11 @@ class Reload:
         mode: Mode,
         rules_of: Callable[[Config], Sequence[Rule]],
         tell: Callable[..., None],
+        last: LastReload,
+        clock: Clock,
     ) -> None:
+        self._last = last
+        self._clock = clock
         self._config = config
         self._rollouts = rollouts
         self._mode = mode
@@ -40,8 +54,10 @@ class Reload:
         try:
             config = load()
         except ConfigError as error:
+            self._last.successful = False
             self._tell(warning=True, message=f"the config was not reloaded: {error}")
             return
+        self._last.successful, self._last.succeeded_at = True, self._clock.wall()
         after_restart = [
             name
             for name in type(config).model_fields

@@ -1,4 +1,4 @@
-"""What one process does, told to the others of the same proxy: purges, the bypass, rollouts, and what was counted.
+"""What one process does, told to the others of the same proxy: purges, the bypass, rollouts.
 
 Messages go over the wire at once; notes on the board hold for who starts later, or missed them.
 """
@@ -12,7 +12,6 @@ from typing import Any
 from proxy.bypass import Bypass
 from proxy.clock import Clock
 from proxy.rollouts import Rollouts
-from proxy.stats import Stats, merged
 from proxy.store import Shared, Wire
 from proxy.store.epochs import MOST, PURGED, Purges, at_of, floor
 from proxy.store.tiers import LONGEST_S
@@ -27,14 +26,14 @@ BUDGET_S = 2.0
 _BYPASS = b"b"
 _ROLLOUT = b"r"
 _PURGE_NOTE, _TARGET_NOTE, _FLOOR_NOTE = "purge ", "purge t ", "purge f "
-_BYPASS_NOTE, _ROLLOUT_NOTE, _STATS_NOTE = "bypass", "rollout ", "stats "
+_BYPASS_NOTE, _ROLLOUT_NOTE = "bypass", "rollout "
 _ON, _OFF = b"1", b"0"
 _LEFT_OUT_AT_ONCE = 1000
 _GONE_S = 0.001
 
 
 class Spread:
-    """Keeps the processes of one proxy of one mind; `run` names those that were started together, `name` this one.
+    """Keeps the processes of one proxy of one mind; `name` is this one's.
 
     `hear` are those who listen to the wire beside this. `far`: some processes do not see the file that is the bypass
     switch.
@@ -50,9 +49,7 @@ class Spread:
         flights: Flights,
         bypass: Bypass,
         rollouts: Rollouts,
-        stats: Stats,
         clock: Clock,
-        run: str,
         name: str,
         failed: Callable[[BaseException, str], None],
         hear: Sequence[Callable[[bytes], None]] = (),
@@ -65,15 +62,11 @@ class Spread:
         self._flights = flights
         self._bypass = bypass
         self._rollouts = rollouts
-        self._stats = stats
         self._clock = clock
         self._floor_note = f"{_FLOOR_NOTE}{name}"
-        self._note = f"{_STATS_NOTE}{run} {name}"
-        self._of_run = f"{_STATS_NOTE}{run} "
         self._failed = failed
         self._hear = (self._heard, *hear)
         self._far = far
-        self._pinned = b""
         self._has_learned = False
         self._due: dict[str, bytes | None] = {}
         """What is to be pinned yet; None is to be taken off."""
@@ -105,7 +98,6 @@ class Spread:
             self._has_learned = True
         await self._agree(shared)
         await self._pin_due(shared)
-        await self._pin_counts(shared)
 
     async def _learn(self, shared: Shared) -> None:
         purges = await shared.notes(_PURGE_NOTE)
@@ -192,24 +184,6 @@ class Spread:
             await shared.pin(name, note or b"", LONGEST_S if note is not None else _GONE_S)
             if self._due.get(name) is note:
                 self._due.pop(name, None)
-
-    async def _pin_counts(self, shared: Shared) -> None:
-        counted = self._stats.written()
-        if counted != self._pinned:
-            await shared.pin(self._note, counted, LONGEST_S)
-            self._pinned = counted
-
-    async def everybodys(self) -> Stats:
-        """Return what all processes of this run have counted: the same, whichever of them is asked."""
-        if self._shared is None:
-            return self._stats
-        try:
-            async with asyncio.timeout(BUDGET_S):
-                await self._pin_counts(self._shared)
-                return merged(self._stats.started, (await self._shared.notes(self._of_run)).values())
-        except Exception as error:  # noqa: BLE001  then what this process counted must do
-            self._failed(error, "")
-            return self._stats
 
     async def _guarded(self, act: Coroutine[Any, Any, None]) -> None:
         try:

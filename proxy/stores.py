@@ -9,6 +9,7 @@ from pathlib import Path
 from proxy.clock import Clock
 from proxy.config import Config
 from proxy.core.key import VERSION
+from proxy.core.tally import Held
 from proxy.plugins import attribute
 from proxy.state_folder import state_folder
 from proxy.store import Shared, Store, Wire
@@ -35,6 +36,20 @@ class Stores:
     open: Callable[[], Awaitable[None]] | None = None
     warning: str = ""
     far: bool = False
+    hot: Memory | None = None
+    word: str = ""
+    """What is behind the hot tier: disk, redis, aiocache, or nothing."""
+
+    def held(self) -> tuple[Held, ...]:
+        """Tell what each store holds, and how it is."""
+        told = []
+        if self.hot is not None:
+            now = self.hot.status()
+            told.append(Held("memory", now.entries, now.bytes, now.limit_bytes))
+        if isinstance(self.store, Tiers):
+            now, is_well = self.store.status(), self.store.is_well
+            told.append(Held(self.word, now.entries, now.bytes, now.limit_bytes, self.word == "disk", is_well))
+        return tuple(told)
 
     async def opened(self) -> str:
         """Open the shared store; return what is wrong with it, if anything is."""
@@ -64,7 +79,7 @@ def stores_of(config: Config, upstream: str, clock: Clock, failed: Failed) -> St
 
         redis = Redis(config.store.redis, clock, scope)
         tiers = Tiers(hot, redis, redis, clock, failed)
-        return Stores(tiers, redis, redis, (tiers.hear,), far=True)
+        return Stores(tiers, redis, redis, (tiers.hear,), far=True, hot=hot, word="redis")
     if config.store.aiocache:
         from proxy.store.aiocache import Aiocache
         from proxy.store.bus import Bus
@@ -72,9 +87,9 @@ def stores_of(config: Config, upstream: str, clock: Clock, failed: Failed) -> St
         kept = Aiocache(attribute(config.store.aiocache), clock, scope)
         bus = Bus(state_folder(os.environ) / f"bus-{scope}")
         tiers = Tiers(hot, kept, bus, clock, failed)
-        return Stores(tiers, None, bus, (tiers.hear,))
+        return Stores(tiers, None, bus, (tiers.hear,), hot=hot, word="aiocache")
     if config.store.disk == "off":
-        return Stores(hot)
+        return Stores(hot, hot=hot)
     return _on_disk(config, scope, hot, clock, failed)
 
 
@@ -90,7 +105,7 @@ def _on_disk(config: Config, scope: str, hot: Memory, clock: Clock, failed: Fail
             raise PermissionError(f"{file} cannot be written")
         bus = Bus(file.parent / f"bus-{scope}")
     except OSError as error:
-        return Stores(hot, warning=f"no store on disk, only in memory: {error.strerror or error}")
+        return Stores(hot, warning=f"no store on disk, only in memory: {error.strerror or error}", hot=hot)
     kept = Sqlite(file, DISK_BYTES, clock, VERSION.decode(), config.store.evict.made)
     tiers = Tiers(hot, kept, bus, clock, failed)
-    return Stores(tiers, kept, bus, (tiers.hear,), kept.open)
+    return Stores(tiers, kept, bus, (tiers.hear,), kept.open, hot=hot, word="disk")

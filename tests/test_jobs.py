@@ -254,7 +254,7 @@ async def test_without_the_owners_rule_prefer_was_ours_to_answer() -> None:
 
 async def test_a_request_whose_wait_was_over_was_counted_twice() -> None:
     held = Held(answer())
-    here, stats = World(FakeEngine(held)), Stats(0.0)
+    here, stats = World(FakeEngine(held)), Stats(FakeClock())
     await here.ask(asked("/kept/a", (b"prefer", b"wait=0")))
     held.go.set()
     await until(lambda: here.ended)

@@ -10,7 +10,7 @@ from proxy.config import Config, from_mapping
 from proxy.core.rollout import NORMALIZE, SPLIT, Stage
 from proxy.errors import ConfigError, Finding
 from proxy.mode import Mode
-from proxy.reload import Reload
+from proxy.reload import LastReload, Reload
 from proxy.rollouts import Rollouts
 from proxy.rules_of import rules_of
 
@@ -32,7 +32,9 @@ class Running:
         self.mode = Mode()
         self.rollouts = Rollouts(rules_of(began, b"")[0], FakeClock())
         rules = lambda one: rules_of(one, b"")[0]  # noqa: E731
-        self._reload = Reload(began, self.rollouts, self.mode, rules, self._tell)
+        self.clock = FakeClock()
+        self.last = LastReload(self.clock.wall())
+        self._reload = Reload(began, self.rollouts, self.mode, rules, self._tell, self.last, self.clock)
 
     def _tell(self, **told: Any) -> None:
         self.told.append(told)
@@ -103,3 +105,18 @@ def test_a_file_that_cannot_be_used_changes_nothing() -> None:
     told = here.reload(broken)
     assert (here.stages, told["warning"]) == ((Stage.ON, Stage.CANARY), True)
     assert "config.yaml:1:1" in told["message"]
+
+
+def test_whether_it_could_be_used_when_it_was_last_read():
+    running = Running(config())
+    began = running.clock.wall()
+    assert (running.last.successful, running.last.succeeded_at) == (True, began)
+    running.clock.advance(10)
+
+    def unreadable() -> Config:
+        raise ConfigError([Finding("file", "mode", "x", "on")])
+
+    running.reload(unreadable)
+    assert (running.last.successful, running.last.succeeded_at) == (False, began)
+    running.reload(config)
+    assert (running.last.successful, running.last.succeeded_at) == (True, began + 10)

@@ -1,4 +1,4 @@
-"""Processes of one proxy are of one mind about purges, the bypass, and what was counted."""
+"""Processes of one proxy are of one mind about purges, the bypass, and rollouts."""
 
 import asyncio
 from dataclasses import replace
@@ -10,12 +10,10 @@ from wires import Switchboard
 
 from proxy import spread as module
 from proxy.bypass import Bypass
-from proxy.core.log_line import LogLine
 from proxy.core.rollout import Stage
-from proxy.core.types import Entry, Outcome, Request
+from proxy.core.types import Entry, Request
 from proxy.rollouts import ALL, Rollouts
 from proxy.spread import Spread
-from proxy.stats import Stats
 from proxy.store.epochs import Purges
 from proxy.tasks import Tasks
 from proxy.upstream.collapse import Flight
@@ -57,17 +55,13 @@ class Process:
     def __init__(
         self, board: Board | None, wires: Switchboard, name: str, bypass: Bypass | None = None, *, far: bool = True
     ) -> None:
-        self.log, self.purges, self.bypass, self.stats = LineKeeper(), Purges(), bypass or Bypass(), Stats(0.0)
+        self.log, self.purges, self.bypass = LineKeeper(), Purges(), bypass or Bypass()
         self.tasks, self.heard = Tasks(self.log.failed), []
         self.flights, self.rollouts = Flights(self.tasks), Rollouts((SPLIT,), FakeClock())
         self.spread = Spread(
             board, wires.wire(), self.tasks, purges=self.purges, flights=self.flights,
-            bypass=self.bypass, rollouts=self.rollouts, stats=self.stats, clock=FakeClock(), run="run", name=name, failed=self.log.failed, hear=(self.heard.append,), far=far,
+            bypass=self.bypass, rollouts=self.rollouts, clock=FakeClock(), name=name, failed=self.log.failed, hear=(self.heard.append,), far=far,
         )  # fmt: skip
-
-    def count(self, seconds: float) -> None:
-        line = LogLine("", "GET", "/", 0.0, rule="search", outcome=Outcome.MISS, duration_s=seconds)
-        self.stats.count(line)
 
 
 @pytest.fixture
@@ -143,7 +137,7 @@ async def test_who_starts_later_knows_what_was_purged_and_turned_before(two):
     board, wires, one, _ = two
     one.purges.targets([b"t" * 20], 20.0)
     one.bypass.turn(on=True)
-    await until(lambda: len(board.pinned) >= 3)
+    await until(lambda: len(board.pinned) >= 2)
     late = Process(board, wires, "c")
     await late.spread.open()
     assert late.purges.left_of(KEPT, b"t" * 20) is None
@@ -177,41 +171,16 @@ async def test_the_bypass_is_turned_for_all_and_echoes_nowhere(two):
     assert len([message for message in one.heard if message.startswith(b"b")]) == 0
 
 
-async def test_whoever_is_asked_tells_what_all_have_counted(two):
-    _, _, one, other = two
-    for process, seconds in ((one, 1.0), (one, 2.0), (other, 3.0)):
-        process.count(seconds)
-    await one.spread.everybodys()
-    told = [await process.spread.everybodys() for process in (other, one)]
-    for stats in told:
-        operation = stats.operations["search"]
-        assert (operation.n, operation.all().most, operation.all().total) == (3, 3.0, 6.0)
-
-
-async def test_what_was_counted_is_told_again_and_again(monkeypatch, two):
-    monkeypatch.setattr(module, "KEEP_UP_EVERY_S", 0.001)
-    board, wires, *_ = two
-    third = Process(board, wires, "c")
-    await third.spread.open()
-    third.count(1.0)
-    await until(lambda: b"search" in board.pinned.get("stats run c", b""))
-    await third.tasks.close()
-
-
 async def test_a_board_that_is_gone_leaves_each_to_itself(two):
     board, _, one, _ = two
     board.fails = True
-    one.count(1.0)
     one.purges.rules([b"search"], 20.0)
-    assert (await one.spread.everybodys()).operations["search"].n == 1
     await until(lambda: one.log.failures)
 
 
 async def test_alone_it_tells_nobody():
     alone = Process(None, Switchboard(), "a")
     await alone.spread.open()
-    alone.count(1.0)
-    assert await alone.spread.everybodys() is alone.stats
     alone.purges.rules([b"search"], 20.0)
     await asyncio.sleep(0)
     assert alone.purges.left_of(KEPT) is None

@@ -1,4 +1,7 @@
-"""Stats → Prometheus exposition, through prometheus_client with our own numbers as its collector."""
+"""What the processes of this machine have counted → Prometheus exposition, with our own numbers as its collector.
+
+Each machine tells of its own, for Prometheus adds them up.
+"""
 
 from collections.abc import Iterator
 
@@ -8,8 +11,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from proxy import __version__
+from proxy.core.census import Census
 from proxy.core.histogram import Histogram
-from proxy.stats import Stats
+from proxy.core.operation import ERROR_SOURCES
+from proxy.reload import LastReload
 from proxy.store import Store
 from proxy.upstream.slot import LimitStatus
 
@@ -17,19 +22,20 @@ from proxy.upstream.slot import LimitStatus
 BUCKETS_S = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 75.0, 90.0, 120.0)
 
 
-def exposition(stats: Stats, store: Store, slots: LimitStatus, accept: str) -> tuple[bytes, str]:
+def exposition(seen: Census, store: Store, slots: LimitStatus, reloaded: LastReload, accept: str) -> tuple[bytes, str]:
     """Return what a scrape gets, and its media type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers(stats, store, slots))
+    registry.register(_Numbers(seen, store, slots, reloaded))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
 
 
 class _Numbers(Collector):
-    def __init__(self, stats: Stats, store: Store, slots: LimitStatus) -> None:
-        self._stats = stats
+    def __init__(self, seen: Census, store: Store, slots: LimitStatus, reloaded: LastReload) -> None:
+        self._seen = seen
         self._store = store
         self._slots = slots
+        self._reloaded = reloaded
 
     def describe(self) -> Iterator[Metric]:
         yield from ()  # names do not depend on what was counted so far
@@ -38,6 +44,15 @@ class _Numbers(Collector):
         build = GaugeMetricFamily("frontrunner_build_info", "What is running.", labels=["version"])
         build.add_metric([__version__], 1)
         yield build
+        yield GaugeMetricFamily("frontrunner_workers", "Processes that count, on all machines.", self._seen.processes)
+        yield GaugeMetricFamily(
+            "frontrunner_config_last_reload_successful", "Whether the config could be used when it was last read.",
+            float(self._reloaded.successful),
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "frontrunner_config_last_reload_success_timestamp_seconds", "When it last could, since 1970.",
+            self._reloaded.succeeded_at,
+        )  # fmt: skip
         yield from self._requests()
         yield from self._operations()
         yield from self._held()
@@ -54,7 +69,7 @@ class _Numbers(Collector):
         queue = HistogramMetricFamily(
             "frontrunner_queue_seconds", "Time that calls waited for their turn upstream.", labels=["operation"]
         )
-        for name, operation in self._stats.operations.items():
+        for name, operation in self._seen.here.items():
             for outcome, timings in operation.by_outcome.items():
                 durations.add_metric([name, outcome], *_bucketed(timings))
             overhead.add_metric([name], *_bucketed(operation.overhead))
@@ -68,9 +83,9 @@ class _Numbers(Collector):
         saved = CounterMetricFamily("frontrunner_saved_seconds", "Upstream seconds saved.", labels=["operation"])
         parts = CounterMetricFamily("frontrunner_parts", "Parts of answers put together.", labels=["operation"])
         known = CounterMetricFamily("frontrunner_parts_hit", "Of these, known ones.", labels=["operation"])
-        for name, operation in self._stats.operations.items():
-            for source, count in operation.errors.items():
-                errors.add_metric([name, source], count)
+        for name, operation in self._seen.here.items():
+            for source in ERROR_SOURCES:
+                errors.add_metric([name, source], operation.errors.get(source, 0))
             calls.add_metric([name], operation.upstream_calls)
             spent.add_metric([name], operation.upstream_s)
             saved.add_metric([name], operation.seconds_saved)
@@ -84,13 +99,13 @@ class _Numbers(Collector):
         yield GaugeMetricFamily("frontrunner_store_entries", "Entries in the store.", held.entries)
         yield GaugeMetricFamily("frontrunner_store_bytes", "Bytes in the store.", held.bytes)
         yield GaugeMetricFamily("frontrunner_store_limit_bytes", "What the store may hold.", held.limit_bytes)
-        yield CounterMetricFamily("frontrunner_store_evictions", "Entries let go for space.", held.evictions)
+        yield CounterMetricFamily("frontrunner_store_evictions", "Entries let go for space.", self._seen.evictions)
 
     def _in_flight(self) -> Iterator[Metric]:
         now = self._slots
         yield GaugeMetricFamily("frontrunner_upstream_in_flight", "Calls that hold a slot.", now.in_flight)
         waiting = GaugeMetricFamily("frontrunner_upstream_waiting", "Calls that wait for one.", labels=["priority"])
-        for name, count in now.by_priority.items():
+        for name, count in self._seen.waiting.items():
             waiting.add_metric([name], count)
         yield waiting
         if now.ceiling is not None and now.limit is not None:

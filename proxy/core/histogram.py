@@ -1,5 +1,6 @@
-"""Durations → quantiles: mergeable, sparse, within 1 % of the true value."""
+"""Durations → quantiles: mergeable, sparse, within 1 % of the true value, or coarser where there is less room."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, log
 
@@ -7,32 +8,57 @@ _RATIO = 1.02
 """Each bucket reaches from a power of this to the next; its middle is within 1 % of all it holds."""
 _LOG_RATIO = log(_RATIO)
 _LEAST = 1e-6
+_LEAST_BUCKET = ceil(log(_LEAST) / _LOG_RATIO)
+_MICRO = 1_000_000
+_COARSEST = 16
 
 
 @dataclass(slots=True)
 class Histogram:
-    """Counts of durations (seconds) in logarithmic buckets, with their exact number, sum and maximum."""
+    """Counts of durations (seconds) in logarithmic buckets, with their exact number, sum and maximum.
+
+    A bucket of a histogram with `shift` is 2**shift of the finest.
+    """
 
     n: int = 0
     total: float = 0.0
     most: float = 0.0
     buckets: dict[int, int] = field(default_factory=dict)
+    shift: int = 0
 
     def add(self, seconds: float) -> None:
-        """Count one duration."""
+        """Count one duration; only the finest histograms count."""
         self.n += 1
         self.total += seconds
         self.most = max(self.most, seconds)
-        bucket = ceil(log(seconds) / _LOG_RATIO) if seconds > _LEAST else ceil(log(_LEAST) / _LOG_RATIO)
+        bucket = ceil(log(seconds) / _LOG_RATIO) if seconds > _LEAST else _LEAST_BUCKET
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
 
     def merge(self, other: "Histogram") -> None:
-        """Count all that `other` counted."""
+        """Count all that `other` counted, as coarse as the coarser of both."""
         self.n += other.n
         self.total += other.total
         self.most = max(self.most, other.most)
-        for bucket, count in other.buckets.items():
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + count
+        self._coarsen(other.shift)
+        self._count(other.buckets, self.shift - other.shift)
+
+    def _count(self, buckets: Mapping[int, int], by: int) -> None:
+        for bucket, count in buckets.items():
+            wider = _wider(bucket, by) if by else bucket
+            self.buckets[wider] = self.buckets.get(wider, 0) + count
+
+    def _coarsen(self, shift: int) -> None:
+        if shift > self.shift:
+            finer, self.buckets = self.buckets, {}
+            self._count(finer, shift - self.shift)
+            self.shift = shift
+
+    def within(self, most_buckets: int) -> "Histogram":
+        """Return it with no more buckets than that: each step makes them twice as wide."""
+        narrow = Histogram(self.n, self.total, self.most, self.buckets, self.shift)
+        while len(narrow.buckets) > most_buckets:
+            narrow._coarsen(narrow.shift + 1)
+        return narrow
 
     def quantile(self, share: float) -> float:
         """Return the duration that `share` (0…1) of all do not exceed; 0.0 where nothing was counted."""
@@ -40,15 +66,40 @@ class Histogram:
 
     def at_rank(self, rank: int) -> float:
         """Return the duration at this place, the shortest at 1; the longest behind all, 0.0 where nothing was counted."""
-        seen = 0
+        seen, ratio = 0, _RATIO ** (1 << self.shift)
         for bucket in sorted(self.buckets):
             seen += self.buckets[bucket]
             if seen >= rank:
-                middle: float = _RATIO**bucket * 2 / (1 + _RATIO)
+                middle: float = ratio**bucket * 2 / (1 + ratio)
                 return min(middle, self.most)
         return self.most
 
     def at_most(self, bound: float) -> int:
         """Return how many durations are within `bound` seconds, to the bucket."""
-        last = ceil(log(bound) / _LOG_RATIO)
+        last = _wider(ceil(log(bound) / _LOG_RATIO), self.shift)
         return sum(count for bucket, count in self.buckets.items() if bucket <= last)
+
+    def written(self) -> list[int]:
+        """Return it as few small numbers: shift, sum and maximum (µs), then distance and count of each bucket."""
+        told, last = [self.shift, round(self.total * _MICRO), round(self.most * _MICRO)], 0
+        for bucket in sorted(self.buckets):
+            told += (bucket - last, self.buckets[bucket])
+            last = bucket
+        return told
+
+
+def read(told: Sequence[int]) -> Histogram:
+    """Return what `written` told. Raises ValueError or TypeError for what it never told."""
+    shift, total, most, *rest = told
+    if not 0 <= shift <= _COARSEST or len(rest) % 2:
+        raise ValueError("no histogram")
+    buckets, bucket = {}, 0
+    for gap, count in zip(rest[::2], rest[1::2], strict=True):
+        bucket += gap
+        buckets[bucket] = count
+    return Histogram(sum(buckets.values()), total / _MICRO, most / _MICRO, buckets, shift)
+
+
+def _wider(bucket: int, by: int) -> int:
+    """Return the bucket of a histogram 2**by times as coarse that holds this one; both include their upper bounds."""
+    return -(-bucket >> by)

@@ -89,3 +89,16 @@ async def test_a_fresh_proxy_has_its_families() -> None:
     """A scrape before the first request is no error."""
     told = await samples(Desk())
     assert told["frontrunner_store_entries",] == 0
+
+
+async def test_a_reload_that_failed_is_told(desk: Desk) -> None:
+    began = desk.clock.wall()
+    told = await samples(desk)
+    assert told["frontrunner_config_last_reload_successful",] == 1
+    assert told["frontrunner_config_last_reload_success_timestamp_seconds",] == began
+    desk.reloaded.successful = False
+    assert (await samples(desk))["frontrunner_config_last_reload_successful",] == 0
+
+
+async def test_how_many_processes_count(desk: Desk) -> None:
+    assert (await samples(desk))["frontrunner_workers",] == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.core.histogram import Histogram
+from proxy.core.histogram import Histogram, read
 
 BOUND_S = 1.01e-6  # what is shorter than 1 µs counts as 1 µs
 SHARES = [0.5, 0.9, 0.99]
@@ -93,3 +93,44 @@ def test_nothing_counted():
 def test_it_stays_small_whatever_it_counts():
     histogram = counted([power / 7 for power in range(100_000)])
     assert len(histogram.buckets) < 1000
+
+
+@given(some, st.integers(2, 40))
+def test_with_few_buckets_quantiles_are_within_one_of_them(values, most):
+    narrow = counted(values).within(most)
+    assert len(narrow.buckets) <= most
+    assert (narrow.n, narrow.total, narrow.most) == (counted(values).n, counted(values).total, counted(values).most)
+    width = 1.02 ** (1 << narrow.shift)
+    for share in SHARES:
+        exact = max(sorted(values)[ceil(share * len(values)) - 1], 1e-6)
+        assert exact / width * 0.9999 - 1e-6 <= narrow.quantile(share) <= exact * width * 1.0001
+
+
+@given(some, some, st.integers(2, 40), st.integers(2, 40))
+def test_merged_is_as_coarse_as_the_coarser_and_loses_nothing(some_values, more_values, few, many):
+    one, other = counted(some_values).within(few), counted(more_values).within(many)
+    shift = max(one.shift, other.shift)
+    merged = Histogram()
+    merged.merge(one)
+    merged.merge(other)
+    assert (merged.n, merged.shift) == (len(some_values) + len(more_values), shift)
+    together = counted(some_values + more_values)
+    together._coarsen(shift)
+    assert merged.buckets == together.buckets
+
+
+@given(some, st.integers(2, 1000))
+def test_what_is_written_is_read(values, most):
+    histogram = counted(values).within(most)
+    again = read(histogram.written())
+    assert (again.n, again.buckets, again.shift) == (histogram.n, histogram.buckets, histogram.shift)
+    assert again.total == pytest.approx(histogram.total, abs=1e-6)
+    assert again.most == pytest.approx(histogram.most, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "told", [[], [0], [0, 0], [-1, 0, 0], [17, 0, 0], [0, 0, 0, 1], [0, 0, 0, "x", 1], [0, 0, 0, 1, "x"]]
+)
+def test_what_was_never_written_is_refused(told):
+    with pytest.raises((ValueError, TypeError)):
+        read(told)

@@ -6,15 +6,18 @@ from typing import Any
 
 from fakes import FakeClock
 from world import World
+from world import rule as make_rule
 
 from proxy.admin.acts import Acts
-from proxy.admin.api import Api
-from proxy.admin.guard import Guard
-from proxy.admin.jobs import JobDesk
-from proxy.admin.rollout import RolloutDesk
+from proxy.api_of import api_of
 from proxy.bypass import Bypass
+from proxy.census_taker import CensusTaker, Now
+from proxy.config import from_mapping
 from proxy.core.log_line import Call, LogLine
+from proxy.core.tally import Held
 from proxy.core.types import Entry, Outcome
+from proxy.recent import Recent
+from proxy.reload import LastReload
 from proxy.stats import Stats
 from proxy.store.memory import Memory
 
@@ -44,27 +47,31 @@ class Desk:
 
     def __init__(self, *rules: str, root: bool = False, bypass: Bypass | None = None, **world: Any) -> None:
         self.clock = FakeClock()
-        self.stats = Stats(self.clock.timer())
+        self.stats, self.recent = Stats(self.clock), Recent(self.clock)
         self.store = Memory(2**20)
         self.world = World(**{"store": self.store, "clock": self.clock, **world})
         self.audited: list[dict[str, Any]] = []
-        acts = Acts(self.world.purge, bypass or self.world.bypass, self.world.explain, self._audit)
-        self.api = Api(
-            self._counted,
-            self.store,
-            self.world.protection.status,
-            acts,
-            RolloutDesk(self.world.rollouts, self.world.trials.told, self.world.trials.report, acts, self._audit),
-            JobDesk(self.world.jobs),
-            self.clock,
-            Guard(TOKEN, PREFIX),
-            rules or ("query",),
-            PREFIX,
-            root=root,
+        self.failures: list[BaseException] = []
+        self.counts = CensusTaker(
+            self.stats, self.recent, self._now, None, None, self.world.tasks, self.clock,
+            machine="here", name="one", failed=lambda error, _: self.failures.append(error),
+        )  # fmt: skip
+        self.reloaded = LastReload(self.clock.wall())
+        named = [{"name": name, "match": {"path": f"/{name}"}, "ttl": "1h"} for name in rules or ("query",)]
+        config = from_mapping(
+            {"upstream": "http://127.0.0.1:9", "rules": named, "admin": {"prefix": PREFIX, "root_paths": root}}, {}
         )
+        self.api = api_of(
+            config, [make_rule(one.name) for one in config.rules], self.counts, self.store, self.world.protection.status,
+            self.reloaded, self.world.rollouts, self.world.trials,
+            Acts(self.world.purge, bypass or self.world.bypass, self.world.explain, self._audit), self.world.jobs,
+            self.clock, TOKEN, self._audit,
+        )  # fmt: skip
 
-    async def _counted(self) -> Stats:
-        return self.stats
+    def _now(self) -> Now:
+        held = self.store.status()
+        told = Held("memory", held.entries, held.bytes, held.limit_bytes)
+        return Now((told,), held.evictions, self.world.protection.status().by_priority)
 
     def _audit(self, event: str, **fields: Any) -> None:
         self.audited.append({"event": event, **fields})
@@ -72,11 +79,13 @@ class Desk:
     def count(self, outcome: str, seconds: float, rule: str | None = "query", **more: Any) -> None:
         """Count one request that took so long; one with a `call` waited for the upstream all the time."""
         upstream = more.pop("upstream_s", None)
-        line = LogLine("", "GET", "/", began=0.0, rule=rule, outcome=Outcome(outcome), **more)
+        known = {"request_id": "", "path": "/", "began": 0.0, "rule": rule, "outcome": Outcome(outcome), **more}
+        line = LogLine(method="GET", **known)
         if upstream is not None:
             line.call = Call(began=0.0, ended=upstream, sent=1)
         line.close(seconds)
         self.stats.count(line)
+        self.recent.add(line)
 
     async def keep(self, key: bytes, body: bytes, rule: str = "query") -> None:
         await self.store.set_many({key: Entry(200, (), body, 0.0, 60.0, rule=rule)})

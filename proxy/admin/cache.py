@@ -1,0 +1,62 @@
+"""What is stored and what that saved: of all rules together, or of one."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from proxy.admin import shown
+from proxy.admin.performance import Counts, unknown
+from proxy.core.detail import Detail
+from proxy.core.operation import Operation
+from proxy.store import Store
+from proxy.upstream.slot import LimitStatus
+
+
+class CacheDesk:
+    """Tells of the stores; `rules` are the names of those that are configured."""
+
+    def __init__(self, counts: Counts, store: Store, slots: Callable[[], LimitStatus], rules: tuple[str, ...]) -> None:
+        self._counts = counts
+        self._store = store
+        self._slots = slots
+        self._rules = rules
+
+    async def status(self, _: Request) -> Response:
+        """Tell what is held, what that saved, and how each store is."""
+        seen, held = await self._counts.everybodys(), self._store.status()
+        together = seen.operations.all()
+        return JSONResponse(
+            {
+                "entries": held.entries, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
+                "evictions": seen.evictions, "hit_ratio": shown.rounded(together.hit_ratio()),
+                "hit_ratio_by_seconds": shown.rounded(together.hit_ratio_by_seconds()),
+                **shown.seconds(together), **shown.slots(self._slots(), seen.waiting), "workers": seen.processes,
+                "stores": [
+                    {
+                        "name": one.name, "state": "ok" if one.is_well else "failing", "entries": one.entries,
+                        "bytes": one.bytes, "limit_bytes": one.limit_bytes,
+                    }
+                    for one in seen.held
+                ],
+            }
+        )  # fmt: skip
+
+    async def info(self, request: Request) -> Response:
+        """Tell what is held for one rule, how old that is when it is served, and which keys save the most."""
+        name = request.path_params["type"]
+        if name not in self._rules:
+            return unknown(request, "rule", name, list(self._rules))
+        seen = await self._counts.everybodys()
+        entries, size = self._store.rules().get(name, (0, 0))
+        one = seen.operations.get(name, Operation())
+        return JSONResponse(
+            {
+                "type": name, "entries": entries, "bytes": size,
+                "requests": {outcome: timings.n for outcome, timings in one.by_outcome.items()},
+                "hit_ratio": shown.rounded(one.hit_ratio()),
+                "hit_ratio_by_seconds": shown.rounded(one.hit_ratio_by_seconds()),
+                "seconds_saved": shown.rounded(one.seconds_saved), "upstream_s": shown.rounded(one.upstream_s),
+                **shown.details(seen.details.get(name, Detail())),
+            }
+        )  # fmt: skip

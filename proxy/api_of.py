@@ -1,0 +1,50 @@
+"""The admin API of a proxy, put together."""
+
+from collections.abc import Callable, Sequence
+
+from proxy.admin.acts import Acts, Audit
+from proxy.admin.api import Api, Desks
+from proxy.admin.cache import CacheDesk
+from proxy.admin.guard import Guard
+from proxy.admin.jobs import JobDesk
+from proxy.admin.performance import Counts, PerformanceDesk
+from proxy.admin.rollout import RolloutDesk
+from proxy.admin.rule_list import RulesDesk
+from proxy.clock import Clock
+from proxy.config import Config
+from proxy.core.rules import Rule
+from proxy.jobs import Jobs
+from proxy.reload import LastReload
+from proxy.rollouts import Rollouts
+from proxy.store import Store
+from proxy.trials import Trials
+from proxy.upstream.slot import LimitStatus
+
+
+def api_of(
+    config: Config,
+    rules: Sequence[Rule],
+    counts: Counts,
+    store: Store,
+    slots: Callable[[], LimitStatus],
+    reloaded: LastReload,
+    rollouts: Rollouts,
+    trials: Trials,
+    acts: Acts,
+    jobs: Jobs,
+    clock: Clock,
+    token: str,
+    audit: Audit,
+) -> Api:
+    """Return the API that a config asks for."""
+    admin, names = config.admin, tuple(rule.name for rule in rules)
+    desks = Desks(
+        PerformanceDesk(counts, slots, clock, names),
+        CacheDesk(counts, store, slots, names),
+        RulesDesk(config.rules, counts, store, rollouts),
+        acts,
+        RolloutDesk(rollouts, trials.told, trials.report, acts, audit),
+        JobDesk(jobs),
+    )
+    guard = Guard(token, admin.prefix, root=admin.root_paths)
+    return Api(desks, counts, store, slots, reloaded, guard, admin.prefix, root=admin.root_paths)

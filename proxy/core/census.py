@@ -1,0 +1,87 @@
+"""What several processes have counted, put together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from proxy.core.detail import Details
+from proxy.core.history import Window
+from proxy.core.operation import Operations
+from proxy.core.tally import Held, Spans, Tally, counting, spans_of
+
+STILL_THERE_S: Final = 30.0
+"""How often a process that counts nothing says that it is there."""
+_LATE_S = 2.0
+_SUMS = ("entries", "bytes", "limit_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What all have counted; `here` is what the processes of this machine have, `window` and `before` spans of time."""
+
+    operations: Operations
+    here: Operations
+    details: Details
+    since: float
+    processes: int
+    held: tuple[Held, ...] = ()
+    evictions: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    window: Operations = field(default_factory=Operations)
+    before: Operations = field(default_factory=Operations)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+
+def census(
+    name: str,
+    own: Tally,
+    others: Mapping[str, Tally],
+    rings: Mapping[str, Mapping[str, Spans]],
+    window: Window | None,
+    lines: list[dict[str, Any]],
+) -> Census:
+    """Put together what all have told."""
+    tallies = counting({**others, name: own})
+    everywhere, here, details = Operations(), Operations(), Details()
+    for one in tallies.values():
+        everywhere.merge(one.operations)
+        everywhere.merge(one.far)
+        details.merge(one.details)
+        if one.machine == own.machine:
+            here.merge(one.operations)
+    alive = [own, *[one for one in others.values() if is_alive(one, own.at)]]
+    found = Census(
+        everywhere, here, details, min(one.since for one in (own, *tallies.values())), len(alive), held_by(own, alive),
+        sum(one.evictions for one in tallies.values() if one.machine == own.machine), _waiting(alive), lines=lines,
+    )  # fmt: skip
+    if window is None:
+        return found
+    spans = [spans_of(one, rings.get(name, {}), window.grain.word) for name, one in tallies.items()]
+    return replace(found, window=window.of(spans), before=window.before.of(spans))
+
+
+def is_alive(tally: Tally, now: float) -> bool:
+    """Tell whether a process has told that it is there within the time in which it should have."""
+    return not tally.left and abs(now - tally.at) <= STILL_THERE_S + _LATE_S
+
+
+def held_by(own: Tally, alive: Sequence[Tally]) -> tuple[Held, ...]:
+    """Return what is held by store: a shared one as this process sees it, of others the sum over the processes."""
+    found = []
+    for one in own.held:
+        same = [held for tally in alive for held in tally.held if held.name == one.name]
+        is_well = all(held.is_well for held in same)
+        if one.shared:
+            found.append(replace(one, is_well=is_well))
+        else:
+            entries, size, limit = (sum(getattr(held, name) for held in same) for name in _SUMS)
+            found.append(Held(one.name, entries, size, limit, is_well=is_well))
+    return tuple(found)
+
+
+def _waiting(alive: Sequence[Tally]) -> dict[str, int]:
+    waiting: dict[str, int] = {}
+    for one in alive:
+        for priority, count in one.waiting.items():
+            waiting[priority] = waiting.get(priority, 0) + count
+    return waiting

@@ -1,0 +1,209 @@
+"""What is counted of one rule's requests, or of all of them: mergeable, and written as few small numbers.
+
+Seconds and bytes; those of several processes, or of several spans of time, are merged.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxy.core.histogram import Histogram
+from proxy.core.histogram import read as histogram_of
+from proxy.core.log_line import LogLine
+from proxy.core.reasons import Reason
+from proxy.core.rules import UNMATCHED
+from proxy.core.types import Outcome
+
+ERROR_SOURCES = ("client", "upstream", "proxy")
+_WHOLE = ("upstream_calls", "bytes_in", "bytes_out", "parts", "parts_hit", "would_differ")
+_SECONDS = ("upstream_s", "seconds_saved", "would_save_s")
+_MICRO = 1_000_000
+_MOST_REASONS = 100
+_TOLD_BY_THEIR_JOB = frozenset({Reason.RESPOND_ASYNC, Reason.WAIT_OVER})
+_ASKED_OF_UPSTREAM = (Outcome.MISS, Outcome.EXPIRED, Outcome.COLLAPSED)
+
+
+@dataclass(slots=True)
+class Operation:
+    """What is counted for one rule; seconds and bytes."""
+
+    by_outcome: dict[Outcome, Histogram] = field(default_factory=dict)
+    by_arm: dict[str, dict[Outcome, Histogram]] = field(default_factory=dict)
+    """Of those that had an arm."""
+    errors: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    overhead: Histogram = field(default_factory=Histogram)
+    queue: Histogram = field(default_factory=Histogram)
+    """Of those whose call had to wait for its turn upstream."""
+    upstream_calls: int = 0
+    upstream_s: float = 0.0
+    seconds_saved: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    parts: int = 0
+    """Of the answers that were put together; `parts_hit` of these were known."""
+    parts_hit: int = 0
+    would: dict[Outcome, int] = field(default_factory=dict)
+    """Of those that were only observed: how many would have ended how."""
+    would_save_s: float = 0.0
+    would_differ: int = 0
+
+    @property
+    def n(self) -> int:
+        """Return how many requests there were."""
+        return sum(one.n for one in self.by_outcome.values())
+
+    def all(self) -> Histogram:
+        """Return the timings of all outcomes together."""
+        together = Histogram()
+        for one in self.by_outcome.values():
+            together.merge(one)
+        return together
+
+    def requests(self, *outcomes: Outcome) -> int:
+        """Return how many ended so."""
+        return sum(self.by_outcome[outcome].n for outcome in outcomes if outcome in self.by_outcome)
+
+    def hit_ratio(self) -> float:
+        """Return the share of hits among the requests that were looked up."""
+        hits = self.requests(Outcome.HIT)
+        looked_up = hits + self.requests(*_ASKED_OF_UPSTREAM)
+        return hits / looked_up if looked_up else 0.0
+
+    def hit_ratio_by_seconds(self) -> float:
+        """Return the share of upstream seconds that were saved, of all that were saved or spent."""
+        all_s = self.seconds_saved + self.upstream_s
+        return self.seconds_saved / all_s if all_s else 0.0
+
+    def merge(self, other: "Operation") -> None:
+        """Count all that `other` counted."""
+        _merge_timings(self.by_outcome, other.by_outcome)
+        for arm, by_outcome in other.by_arm.items():
+            _merge_timings(self.by_arm.setdefault(arm, {}), by_outcome)
+        _add(self.errors, other.errors)
+        _add(self.reasons, other.reasons)
+        _add(self.would, other.would)
+        self.overhead.merge(other.overhead)
+        self.queue.merge(other.queue)
+        for name in (*_WHOLE, *_SECONDS):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def count(self, line: LogLine) -> None:
+        """Count one finished request, or job."""
+        self.bytes_in += line.bytes_in
+        self.bytes_out += line.bytes_out
+        if line.reason is not None:
+            if line.reason in _TOLD_BY_THEIR_JOB:
+                return  # its job's own line tells how it ended, and how long that took
+            if line.reason in self.reasons or len(self.reasons) < _MOST_REASONS:
+                self.reasons[line.reason] = self.reasons.get(line.reason, 0) + 1
+        _timings(self.by_outcome, line.outcome).add(line.duration_s)
+        self.overhead.add(line.overhead_s)
+        if line.cost is not None:
+            self.seconds_saved += line.saved_s or 0.0
+        if line.call is not None or line.sent_before:
+            self._count_upstream(line)
+        if line.arm is not None:
+            _timings(self.by_arm.setdefault(line.arm, {}), line.outcome).add(line.duration_s)
+        if line.error_source is not None:
+            self.errors[line.error_source] = self.errors.get(line.error_source, 0) + 1
+        if line.merge_s is not None:  # else it was not put together of its parts
+            self.parts += line.parts or 0
+            self.parts_hit += line.parts_hit or 0
+        if line.would is not None:
+            self.would[line.would] = self.would.get(line.would, 0) + 1
+            self.would_save_s += line.would_save_s or 0.0
+            self.would_differ += line.would_differ or False
+
+    def _count_upstream(self, line: LogLine) -> None:
+        if (queue_s := line.queue_s) is not None:
+            self.queue.add(queue_s)
+        if calls := line.upstream_calls:
+            self.upstream_calls += calls
+            self.upstream_s += line.upstream_s or 0.0
+
+    def written(self, most_buckets: int = 100_000, *, arms: bool = True) -> list[Any]:
+        """Return it as plain lists and numbers, each histogram with no more buckets than that."""
+
+        def timings(by_outcome: Mapping[Outcome, Histogram]) -> dict[str, list[int]]:
+            return {outcome: one.within(most_buckets).written() for outcome, one in by_outcome.items()}
+
+        sums = [getattr(self, name) for name in _WHOLE]
+        sums += [round(getattr(self, name) * _MICRO) for name in _SECONDS]
+        by_arm = {arm: timings(one) for arm, one in self.by_arm.items()} if arms else {}
+        own = [one.within(most_buckets // 2).written() for one in (self.overhead, self.queue)]
+        return [timings(self.by_outcome), *own, self.errors, sums, self.reasons, self.would, by_arm]
+
+
+def read(told: Any) -> Operation:
+    """Return what `written` told. Raises ValueError, TypeError, AttributeError or KeyError for what it never told."""
+    by_outcome, overhead, queue, errors, sums, reasons, would, by_arm = told
+    names = [*_WHOLE, *_SECONDS]
+    values = [*sums[: len(_WHOLE)], *[value / _MICRO for value in sums[len(_WHOLE) :]]]
+    return Operation(
+        _timings_of(by_outcome), {arm: _timings_of(one) for arm, one in by_arm.items()}, dict(errors), dict(reasons),
+        histogram_of(overhead), histogram_of(queue), would={Outcome(one): count for one, count in would.items()},
+        **dict(zip(names, values, strict=True)),
+    )  # fmt: skip
+
+
+class Operations(dict[str, Operation]):
+    """What is counted by operation: a rule's name, or UNMATCHED."""
+
+    def count(self, line: LogLine) -> None:
+        """Count one finished request."""
+        self.of(line.rule or UNMATCHED).count(line)
+
+    def of(self, name: str) -> Operation:
+        """Return what is counted of an operation."""
+        found = self.get(name)
+        if found is None:
+            found = self[name] = Operation()
+        return found
+
+    def merge(self, others: Mapping[str, Operation]) -> None:
+        """Count all that others counted."""
+        for name, one in others.items():
+            self.of(name).merge(one)
+
+    def all(self) -> Operation:
+        """Return what is counted of all together."""
+        return together(self.values())
+
+    def written(self, most_buckets: int = 100_000, *, arms: bool = True) -> dict[str, list[Any]]:
+        """Return them as plain lists and numbers."""
+        return {name: one.written(most_buckets, arms=arms) for name, one in self.items()}
+
+
+def together(operations: Iterable[Operation]) -> Operation:
+    """Return what is counted of several operations."""
+    found = Operation()
+    for one in operations:
+        found.merge(one)
+    return found
+
+
+def operations_of(told: Mapping[str, Any]) -> Operations:
+    """Return what `Operations.written` told; raises as `read` does."""
+    return Operations({name: read(one) for name, one in told.items()})
+
+
+def _timings(by_outcome: dict[Outcome, Histogram], outcome: Outcome) -> Histogram:
+    found = by_outcome.get(outcome)
+    if found is None:
+        found = by_outcome[outcome] = Histogram()
+    return found
+
+
+def _merge_timings(into: dict[Outcome, Histogram], other: Mapping[Outcome, Histogram]) -> None:
+    for outcome, one in other.items():
+        _timings(into, outcome).merge(one)
+
+
+def _timings_of(told: Mapping[str, Any]) -> dict[Outcome, Histogram]:
+    return {Outcome(outcome): histogram_of(one) for outcome, one in told.items()}
+
+
+def _add(into: dict[Any, int], other: Mapping[Any, int]) -> None:
+    for name, count in other.items():
+        into[name] = into.get(name, 0) + count

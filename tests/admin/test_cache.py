@@ -1,0 +1,50 @@
+"""What is stored, how each store is, and what one rule's answers save."""
+
+from admin_desk import Desk
+
+
+async def test_each_store_is_told_of() -> None:
+    desk = Desk("query")
+    await desk.keep(b"a" * 20, b"x" * 1000)
+    (memory,) = (await desk.numbers("cache/status"))["stores"]
+    held = desk.store.status()
+    assert memory == {
+        "name": "memory", "state": "ok", "entries": 1, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
+    }  # fmt: skip
+
+
+async def test_ratios_by_number_and_by_seconds() -> None:
+    """Nine quick answers saved beside one slow one that was fetched."""
+    desk = Desk("query")
+    desk.count("miss", 90.0, upstream_s=90.0)
+    for _ in range(9):
+        desk.count("hit", 1.0, cost=2.0)
+    for path in ("cache/status", "cache/query/info", "performance"):
+        told = await desk.numbers(path)
+        assert (told["hit_ratio"], told["hit_ratio_by_seconds"]) == (0.9, round(9 / 99, 6)), path
+
+
+async def test_ages_and_ttls_as_served() -> None:
+    desk = Desk("query")
+    for age, ttl in ((0, 60), (3, 57), (70, -10)):
+        desk.count("hit", 0.001, cost=2.0, age_s=age, ttl_s=ttl, key_hash="k")
+    told = await desk.numbers("cache/query/info")
+    assert told["age"] == [{"up_to_s": 0, "n": 1}, {"up_to_s": 3, "n": 1}, {"up_to_s": 127, "n": 1}]
+    assert told["ttl"] == [{"up_to_s": -1, "n": 1}, {"up_to_s": 63, "n": 2}]
+
+
+async def test_the_keys_that_save_the_most_are_told_by_their_hash() -> None:
+    desk = Desk("query")
+    for key, cost, times in (("small", 2.0, 3), ("large", 100.0, 1)):
+        for _ in range(times):
+            desk.count("hit", 0.0, cost=cost, age_s=1, ttl_s=1, key_hash=key)
+    told = (await desk.numbers("cache/query/info"))["top_keys"]
+    assert told == [
+        {"key_hash": "large", "path": "/", "hits": 1, "seconds_saved": 100.0},
+        {"key_hash": "small", "path": "/", "hits": 3, "seconds_saved": 6.0},
+    ]
+
+
+async def test_a_rule_that_nobody_asked_for() -> None:
+    told = await Desk("query").numbers("cache/query/info")
+    assert (told["entries"], told["requests"], told["age"], told["ttl"], told["top_keys"]) == (0, {}, [], [], [])

@@ -1,0 +1,92 @@
+"""The OpenAPI document says what is there, and each answer is as it says."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from admin_desk import PREFIX, Desk
+from openapi_spec_validator import validate
+from shop import splitting_rule
+
+from proxy.admin.api import METHODS
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Return a desk that has seen a bit of everything."""
+    desk = Desk("query", "shop", rules=(splitting_rule("shop"),))
+    desk.count("miss", 40.0, upstream_s=40.0, parts=3, arm="control", reason="no_ttl")
+    desk.count("partial", 10.0, upstream_s=10.0, parts=3, parts_hit=1, merge_s=0.1, arm="candidate")
+    desk.count("hit", 0.001, cost=40.0, age_s=3, ttl_s=40, key_hash="k")
+    desk.count("passthrough", 1.0, would="hit", would_save_s=2.0, would_differ=True)
+    desk.count("error", 1.0, rule=None, error_source="client")
+    return desk
+
+
+async def document(desk: Desk) -> Any:
+    return await desk.numbers("openapi.json")
+
+
+async def test_it_is_valid(desk: Desk) -> None:
+    validate(await document(desk))
+
+
+async def test_it_has_every_path_and_method(desk: Desk) -> None:
+    paths = (await document(desk))["paths"]
+    assert {path: set(told) - {"parameters"} for path, told in paths.items()} == {
+        f"{PREFIX}/{path}": {method.lower() for method in methods - {"HEAD"}} for path, methods in METHODS.items()
+    }
+    assert all(told["summary"] for path in paths.values() for name, told in path.items() if name != "parameters")
+
+
+async def test_what_is_open_needs_no_token(desk: Desk) -> None:
+    found = await document(desk)
+    assert found["security"] == [{"token": []}]
+    opened = {
+        path for path, told in found["paths"].items() if told["get" if "get" in told else "post"].get("security") == []
+    }
+    assert opened == {f"{PREFIX}/{path}" for path in ("livez", "readyz", "jobs/{id}")}
+
+
+def strict(schema: Any) -> Any:
+    """Return a schema by which an object has no members that it does not name."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = {name: strict(one) for name, one in schema.items()}
+    return told | {"additionalProperties": False} if "properties" in told and "required" in told else told
+
+
+READ = {path: path.format(operation="query", type="query", rule="shop", id="") for path in METHODS if "GET" and path}
+ANSWERED = [
+    path
+    for path, methods in METHODS.items()
+    if "GET" in methods and path not in {"livez", "readyz", "metrics", "jobs/{id}", "openapi.json"}
+]
+
+
+@pytest.mark.parametrize("path", ANSWERED)
+async def test_each_answer_is_as_it_says_and_no_member_is_left_out(desk: Desk, path: str) -> None:
+    found = await document(desk)
+    content = found["paths"][f"{PREFIX}/{path}"]["get"]["responses"]["200"]["content"]["application/json"]
+    free = {"Rollout", "Rollouts", "Requests", "Bypass"}  # their members are told of elsewhere
+    name = content["schema"]["$ref"].rpartition("/")[2]
+    schemas = {known: one if known in free else strict(one) for known, one in found["components"]["schemas"].items()}
+    schema = {**content["schema"], "components": {"schemas": schemas}}
+    answer = await desk.numbers(READ[path])
+    if name == "Rules":
+        for rule in answer["rules"]:
+            for more in ("safe", "key", "ttl", "grace", "split", "pins", "rollout"):
+                rule.pop(more, None)
+            rule["rollout"] = {}
+    jsonschema.validate(json.loads(json.dumps(answer)), schema)
+
+
+async def test_a_problem_is_as_it_says(desk: Desk) -> None:
+    found = await document(desk)
+    said = await desk.ask(f"{PREFIX}/performance/nothing")
+    assert said is not None
+    schema = {"$ref": "#/components/schemas/Problem", "components": found["components"]}
+    jsonschema.validate(said.json(), schema)

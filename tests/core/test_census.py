@@ -1,0 +1,90 @@
+"""What several processes have counted, put together."""
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.core.census import STILL_THERE_S, census, is_alive
+from proxy.core.detail import Details
+from proxy.core.history import GRAINS, pack, window
+from proxy.core.log_line import LogLine
+from proxy.core.operation import Operations
+from proxy.core.tally import Held, Tally
+from proxy.core.types import Outcome
+
+NOW = 1_000_000_000.0
+
+
+def counted(n: int) -> Operations:
+    operations = Operations()
+    for _ in range(n):
+        operations.count(LogLine("", "GET", "/", 0.0, rule="r", outcome=Outcome.MISS, duration_s=1.0))
+    return operations
+
+
+def tally(n: int = 1, machine: str = "here", **known) -> Tally:
+    details = Details()
+    details.count(LogLine("", "GET", "/", 0.0, rule="r", cost=2.0, age_s=1, ttl_s=1, key_hash="k"))
+    return Tally(machine, **{"at": NOW, "since": NOW - n, "operations": counted(n), "details": details, **known})
+
+
+def n_of(operations: Operations) -> int:
+    return operations.all().n
+
+
+def test_of_all_machines_and_of_this_one():
+    others = {"b": tally(10), "c": tally(100, "elsewhere"), "d": tally(1000, far=counted(5))}
+    found = census("a", tally(), others, {}, None, [])
+    assert (n_of(found.operations), n_of(found.here), found.processes) == (1116, 1011, 4)
+    assert found.since == NOW - 1000
+    assert found.details["r"].keys["k"].hits == 4
+
+
+def test_nobody_is_counted_twice():
+    found = census("a", tally(took=("b",)), {"b": tally(10), "c": tally(100, left=True)}, {}, None, [])
+    assert n_of(found.operations) == 101
+    assert found.processes == 2, "b is there, if only by its name; c has ended"
+
+
+LIVES = {
+    "it has just told": (0.0, False, True),
+    "it is quiet": (STILL_THERE_S + 1, False, True),
+    "it is silent": (STILL_THERE_S + 3, False, False),
+    "its clock is ahead": (-5.0, False, True),
+    "it has ended": (0.0, True, False),
+}
+
+
+@pytest.mark.parametrize(("ago", "left", "alive"), LIVES.values(), ids=LIVES)
+def test_who_is_alive(ago, left, alive):
+    assert is_alive(tally(at=NOW - ago, left=left), NOW) is alive
+
+
+def test_what_stores_hold_is_summed_but_for_what_they_share():
+    mine = (Held("memory", 1, 10, 100), Held("disk", 5, 50, 500, shared=True))
+    theirs = (Held("memory", 2, 20, 100), Held("disk", 4, 40, 500, shared=True, is_well=False))
+    found = census("a", tally(held=mine), {"b": tally(held=theirs), "c": tally(held=theirs, left=True)}, {}, None, [])
+    assert found.held == (Held("memory", 3, 30, 200), Held("disk", 5, 50, 500, shared=True, is_well=False))
+
+
+def test_evictions_are_of_this_machine_and_never_fall():
+    others = {"b": tally(evictions=2), "c": tally(evictions=4, left=True), "d": tally(1, "elsewhere", evictions=8)}
+    found = census(
+        "a", tally(evictions=1, waiting={"client": 1}), {**others, "e": tally(waiting={"client": 2})}, {}, None, []
+    )
+    assert (found.evictions, found.waiting) == (7, {"client": 3})
+
+
+def test_a_window_is_of_all_spans_that_are_told():
+    grain = GRAINS[0]
+    last = int(NOW // 10)
+
+    def spans(*ns: int) -> dict[int, bytes]:
+        return {last - ago: pack(counted(n), grain) for ago, n in enumerate(ns)}
+
+    own, other = tally(spans={"10s": spans(1, 2)}), tally(spans={"10s": spans(10)})
+    rings = {"a": {"10s": spans(0, 0, 4)}, "b": {"10s": spans(7, 20, 40)}, "unknown": {"10s": spans(1000)}}
+    found = census("a", own, {"b": other}, rings, window(20.0, NOW), [])
+    assert (n_of(found.window), n_of(found.before)) == (33, 44)
+    taken = replace(own, took=("b",))
+    assert n_of(census("a", taken, {"b": other}, rings, window(20.0, NOW), []).window) == 3
