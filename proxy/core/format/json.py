@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from proxy.core.format import plain
+from proxy.core.plain import plain
 
 _OPTIONS = orjson.OPT_APPEND_NEWLINE
 
