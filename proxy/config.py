@@ -39,7 +39,6 @@ __all__ = [
 # The grammar's keys whose features this release does not have, with the values that it can do without them (None:
 # leave it out). To build a feature is to delete its row.
 NOT_BUILT: Final[Mapping[str, object]] = {
-    "log.schema": "flat",
     "admin.listen": None,
 }
 DEFAULT_LISTEN: Final = "127.0.0.1:8080"

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from proxy import config_values as values
 from proxy.config_rollout import Rollout
 from proxy.core.evict.gdsf import Gdsf
-from proxy.plugins import Plugin
+from proxy.plugins import Plugin, catalogue
 from proxy.shape import Shape
 
 ABSENT: Any = None
@@ -221,7 +221,8 @@ class Log(Shape):
     to: Text = "-"
     """- (stdout), a file, or off."""
     format: Annotated[Literal["json", "console"], values.words("json", "console")] = "json"
-    schema_: Annotated[str, values.words("flat")] = Field(default="flat", alias="schema")
+    schema_: Annotated[str, values.words(*catalogue("schema"))] = Field(default="flat", alias="schema")
+    """Whose names the JSON lines have."""
 
 
 class HeadersOut(Shape):

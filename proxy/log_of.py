@@ -2,21 +2,27 @@
 
 from collections.abc import Callable, Mapping
 
+from proxy import plugins
 from proxy.clock import Clock
 from proxy.config import Config
 from proxy.core.format import Format
 from proxy.core.format.console import Console
 from proxy.core.format.json import Json
+from proxy.core.schema import Schema
 from proxy.errors import StartError
 from proxy.log import Log, writer_to
 from proxy.workers import this_worker
 
-FORMATS: Mapping[str, type[Format]] = {"json": Json, "console": Console}
+FORMATS: Mapping[str, Callable[[Schema], Format]] = {
+    "json": lambda schema: Json(schema.rename),
+    "console": lambda _: Console(),  # people read it, and no other system
+}
 
 
 def log_of(config: Config, clock: Clock) -> Log:
     """Return the log of a config. Raises StartError where it cannot be written."""
-    return Log(FORMATS[config.log.format](), _writer(config.log.to), clock)
+    schema: Schema = plugins.find("schema", config.log.schema_)()
+    return Log(FORMATS[config.log.format](schema), _writer(config.log.to), clock)
 
 
 def _writer(place: str) -> Callable[[bytes], None]:

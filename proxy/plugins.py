@@ -26,6 +26,7 @@ PACKAGES: Final[dict[str, str]] = {
     "merge": "proxy.core.merge",
     "compare": "proxy.core.compare",
     "format": "proxy.core.format",
+    "schema": "proxy.core.schema",
     "evict": "proxy.core.evict",
     "store": "proxy.store",
     "upstream": "proxy.upstream",

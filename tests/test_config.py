@@ -86,6 +86,10 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
         "log: {format: JSON}",
         ["2:15: log.format: found JSON; allowed: one of json, console; did you mean json?"],
     ),
+    "an unknown log schema": (
+        "log: {schema: data_dog}",
+        ["2:15: log.schema: found data_dog; allowed: one of datadog, ecs, flat, gcp, otel; did you mean datadog?"],
+    ),
     "true is not on": (
         "headers: {cache_status: true}",
         ["2:25: headers.cache_status: found true; allowed: one of on, off"],
@@ -350,7 +354,6 @@ WHOLE: dict[str, tuple[str, list[str]]] = {
 LATER: dict[str, tuple[str, str, str]] = {
     "rules[].split": ("split: {by: nothing, wrong: too}", "a mapping", "leave it out"),
     "rules[].rollout": ("rollout: {split: {mode: shadow, percent: 5}}", "a mapping", "leave it out"),
-    "log.schema": ("log: {schema: ecs}", "ecs", "flat"),
     "admin.listen": ("admin: {listen: '127.0.0.1:9000'}", "'127.0.0.1:9000'", "leave it out"),
 }
 

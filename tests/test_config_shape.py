@@ -114,7 +114,7 @@ def test_an_app_that_is_called_directly_needs_no_url() -> None:
 
 def test_the_log_schema_goes_by_its_word() -> None:
     """`schema` is pydantic's own name, so the attribute has a stroke."""
-    assert config(log={"schema": "flat"}).log.schema_ == "flat"
+    assert config(log={"schema": "ecs"}).log.schema_ == "ecs"
     with pytest.raises(ValidationError):
         config(log={"schema_": "flat"})
 

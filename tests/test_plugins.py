@@ -231,7 +231,7 @@ def test_a_file_is_a_word_if_it_defines_its_class(tmp_path: Path, monkeypatch: p
         load("format", "query_list")
 
 
-@pytest.mark.parametrize("kind", ["normalize", "split", "merge", "compare", "format", "store", "upstream"])
+@pytest.mark.parametrize("kind", ["normalize", "split", "merge", "compare", "format", "schema", "store", "upstream"])
 def test_every_word_of_every_kind_names_a_class(kind: str) -> None:
     """The law that a word in config.yaml is a file name in the tree."""
     for word in catalogue(kind):

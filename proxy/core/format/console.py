@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from proxy.core.format import plain
+from proxy.core.plain import plain
 
 _FIRST = ("timestamp", "level", "event", "method", "path", "status", "outcome", "duration_s")
 
