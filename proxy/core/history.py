@@ -124,10 +124,11 @@ class History:
         self.trim()
 
     def trim(self) -> None:
-        """Let the oldest spans go where there is no room for all, of the grain that takes the most."""
+        """Let the oldest spans go where there is no room for all."""
         while self.size > MOST_BYTES:
-            largest = max(self.rings.values(), key=lambda ring: ring.size)
-            largest.drop(min(largest.closed))
+            oldest = {min(ring.closed) * ring.grain.width_s: ring for ring in self.rings.values() if ring.closed}
+            ring = oldest[min(oldest)]
+            ring.drop(min(ring.closed))
 
 
 def pack(counted: Operations, grain: Grain) -> bytes:

@@ -1,15 +1,17 @@
 """What was counted when: spans of three widths, packed, bounded, in windows."""
 
 import json
+import tracemalloc
 import zlib
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core import history as module
-from proxy.core.history import GRAINS, History, Ring, Window, pack, unpacked, window
-from proxy.core.log_line import LogLine
+from proxy.core.history import GRAINS, Grain, History, Ring, Window, pack, unpacked, window
+from proxy.core.log_line import Call, LogLine
 from proxy.core.operation import Operations
 from proxy.core.types import Outcome
 
@@ -121,7 +123,7 @@ def test_where_there_is_no_room_the_oldest_spans_go_first(monkeypatch):
     assert 0 < history.size <= module.MOST_BYTES
     for word, ring in history.rings.items():
         gone = before[word] - set(ring.closed)
-        assert not gone or max(gone) < min(ring.closed)
+        assert not gone or not ring.closed or max(gone) < min(ring.closed)
 
 
 def test_spans_of_another_process_are_added_and_bounded(monkeypatch):
@@ -179,3 +181,46 @@ def test_a_window_holds_what_was_counted_in_it_by_any_process():
     found = window(30.0, NOW + 95)
     assert found.of([one.all(), other.all()]).all().n == 33
     assert found.before.of([one.all()]).all().n == 3
+
+
+def busy(grain: Grain, per_second: float, rng: Random) -> bytes:
+    """Return a span of 50 rules, some of them asked for much more often than others, of hits and of misses."""
+    operations = Operations()
+    for rule in range(50):
+        share = per_second * grain.width_s / (rule + 1) / 4.5
+        for _ in range(min(2000, int(share) + (rng.random() < share % 1))):
+            ours = rng.lognormvariate(-6.9, 0.3)
+            is_hit = rng.random() < 0.6
+            line = LogLine(
+                "", "GET", "/", 0.0, rule=f"rule-{rule}", outcome=Outcome.HIT if is_hit else Outcome.MISS,
+                bytes_out=rng.randrange(2000), cost=40.0 if is_hit else None,
+            )  # fmt: skip
+            line.duration_s = ours
+            if not is_hit:
+                line.duration_s += (took := rng.lognormvariate(1.0 + rule / 20, 0.2))
+                line.call = Call(sent=1, began=0.0, ended=took)
+            operations.count(line)
+    return pack(operations, grain)
+
+
+LOADS = {"a request a second": (1.0, 90), "twenty a second": (20.0, 60)}
+
+
+@pytest.mark.parametrize(("per_second", "days"), LOADS.values(), ids=LOADS)
+def test_fifty_rules_fit_in_sixteen_mebibytes(per_second, days):
+    """Of all that is kept; where they do not, the oldest hours go first."""
+    rng, history = Random(1), History()
+    tracemalloc.start()
+    try:
+        for grain in GRAINS:
+            packed = [busy(grain, per_second, rng) for _ in range(3)]
+            last = int(NOW // grain.width_s)
+            kept = range(last - grain.keeps + 1, last + 1)
+            history.add(grain.word, {number: bytes(bytearray(packed[number % 3])) for number in kept})
+        del packed
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 16 * 2**20
+    assert len(history.rings["1h"].closed) >= days * 24
+    assert {word: len(history.rings[word].closed) for word in ("10s", "5m")} == {"10s": 360, "5m": 2016}

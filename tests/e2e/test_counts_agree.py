@@ -72,7 +72,9 @@ async def check(proxy, load, lines):
         assert told["n"] == n
         assert {name: one["n"] for name, one in told["operations"].items()} == by_rule
         assert {
-            (name, outcome): one["n"] for name, of in told["operations"].items() for outcome, one in of["by_outcome"].items()
+            (name, outcome): one["n"]
+            for name, of in told["operations"].items()
+            for outcome, one in of["by_outcome"].items()
         } == by_outcome
         assert told["seconds_saved"] == pytest.approx(saved, abs=1e-5 * n)
         assert scraped["frontrunner_request_duration_seconds_count"] == n
