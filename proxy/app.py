@@ -33,7 +33,7 @@ from proxy.fan import Fan
 from proxy.fetch import Fetch
 from proxy.identity import kept_key, kept_token, machine, names, new_ids
 from proxy.jobs import Jobs
-from proxy.log_of import log_of
+from proxy.log_of import log_of, shown_of
 from proxy.mode import Mode
 from proxy.observe import Observe
 from proxy.origins import Origins
@@ -188,7 +188,7 @@ class Proxy:
         )  # fmt: skip
         serve = Serve(
             rules, accelerate, consequences, self._upstream, self._bypass, self.mode, observe, self._jobs, clock,
-            via=via, token=self.token.encode(), new_id=new_ids(), tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing),
+            via=via, token=self.token.encode(), new_id=new_ids(), tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing, shown_of(config)),
         )  # fmt: skip
         return Edge(serve, clock, tuple(config.trusted_proxies))
 

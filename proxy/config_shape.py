@@ -215,12 +215,28 @@ class Rule(Shape):
     aliases: dict[Annotated[str, values.PATH], Annotated[str, values.words("candidate", "control")]] | None = None
 
 
+class Sample(Shape):
+    """Which request lines are written: all of errors, fallbacks, mismatches and slow ones, and a share of the rest."""
+
+    short = ("rate",)
+    rate: Annotated[float, values.SAMPLED] = 1.0
+    """Of the others; 100%."""
+    slower_than: Duration = 1.0
+    """What takes so long is always written; 1s."""
+
+
 class Log(Shape):
     """Where the log lines go."""
 
     to: Text = "-"
     """- (stdout), a file, or off."""
     format: Annotated[Literal["json", "console"], values.words("json", "console")] = "json"
+    sample: Sample = Sample()
+    """10%, or {rate: 10%, slower_than: 1s}."""
+    headers: Annotated[tuple[Annotated[str, values.SHOWN_FIELD], ...], MANY] = ()
+    """Request fields whose values are written, such as User-Agent; none that hold secrets."""
+    query: Annotated[tuple[Annotated[str, values.PARAMETER], ...], MANY] = ()
+    """Query parameters whose values are written."""
     schema_: Annotated[str, values.words(*catalogue("schema"))] = Field(default="flat", alias="schema")
     """Whose names the JSON lines have."""
 

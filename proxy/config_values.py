@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from proxy import plugins
 from proxy.core import units
+from proxy.core.shown_fields import NEVER
 from proxy.errors import ConfigError, Finding
 
 # What llhttp reads: another method never arrives, so a rule for it would be a slip that nobody notices.
@@ -249,6 +250,13 @@ METHOD_LIST: Final = Value(
 )
 NETWORK: Final = Value(_network, "a network such as 10.0.0.0/8, or an address", {"type": "string"})
 PATH: Final = text(r"/[!\"$->@-~]*", "a path such as /search, /users/* or /api/** (no query)")
+PARAMETER: Final = text(r"[^\s&=#$]{1,64}", "the name of a query parameter, such as page")
+SAMPLED: Final = text(r"(100|[0-9]{1,2}(\.[0-9]{1,3})?)%", "a percentage up to 100%", _percent)
+SHOWN_FIELD: Final = text(
+    rf"(?!(?i:{'|'.join(sorted(NEVER))})$){NAME}",
+    "the name of a header field that holds no secret, such as User-Agent",
+    str.lower,
+)
 PERCENT: Final = text(r"[0-9]{1,4}(\.[0-9]{1,3})?%", "a percentage such as 25%", _percent)
 PREFIX: Final = text(
     r"(/[A-Za-z0-9._~\-]+)+", "a path such as /_frontrunner: it starts with / and does not end with it"

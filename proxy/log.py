@@ -1,10 +1,7 @@
 """Events → lines in a file or on stdout, off the hot path; nothing here can raise into, or block, a request."""
 
-import fcntl
 import logging
 import os
-import queue
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -17,30 +14,41 @@ from proxy import __version__
 from proxy.clock import Clock
 from proxy.core.format import Format
 from proxy.core.log_line import Call, LogLine, call_fields, request_fields
+from proxy.core.sampling import Sampling
+from proxy.log_writer import Nowhere, Place, Writer
 
 FLUSH_AFTER_S = 0.05
 MOST_WAITING = 20_000
 """Lines that may wait for a blocked reader; more are dropped and counted."""
+MOST_BYTES = 2**26
+"""So are those behind so many bytes."""
+
+Told = LogLine | Mapping[str, Any]
 
 
 class Log:
     """Renders events and hands them to one writer thread, so that a blocked pipe holds up no request.
 
-    `call_later` is the loop's; without one (outside the loop) every line is handed over at once.
+    `call_later` is the loop's; without one (outside the loop) every line is handed over at once. With `sampling` not all
+    request lines are written.
     """
 
-    def __init__(self, form: Format, write: Callable[[bytes], None], clock: Clock) -> None:
+    def __init__(self, form: Format, place: Place, clock: Clock, sampling: Sampling | None = None) -> None:
         self._form = form
         self._clock = clock
-        self._lines: deque[Callable[[], bytes]] = deque()
-        self._writer = _Writer(write)
-        self._silent = write is nowhere
+        self._lines: deque[tuple[float, str, str, Told]] = deque()
+        self._place = place
+        self._writer = Writer(place)
+        self._silent = isinstance(place, Nowhere)
+        self._sampling = sampling
         self._flush_later: Callable[[], None] | None = None
         self._flush_is_due = False
         self.dropped = 0
         self._dropped_untold = 0
         self._stamped: tuple[int, str] = (0, "")
         self._pid = os.getpid()
+        self._room = MOST_WAITING
+        """Lines that may wait beside those that the writer had when it was last looked at."""
         self.events = structlog.wrap_logger(
             _Sink(self._event), processors=[_as_call], wrapper_class=structlog.BoundLogger
         )
@@ -51,14 +59,16 @@ class Log:
 
     def request(self, line: LogLine, event: str = "request") -> None:
         """Log the one line of a client request, or of its `job`, at its end."""
-        self._add(event, line.level, lambda: request_fields(line))
+        if self._silent or (self._sampling is not None and not self._sampling.keeps(line)):
+            return
+        self._add(event, line.level if line.error_source is not None else "info", line)
 
     def upstream_call(self, call: Call, request_id: str) -> None:
         """Log the one line of a call upstream, at its end."""
-        now = self._clock.timer()
-        level = "error" if call.error else "info"
-        known = call_fields(call, request_id, now)  # the call may be made again
-        self._add("upstream_call", level, lambda: known)
+        if not self._silent:
+            now = self._clock.timer()
+            level = "error" if call.error else "info"
+            self._add("upstream_call", level, call_fields(call, request_id, now))  # the call may be made again
 
     def failed(self, error: BaseException, request_id: str) -> None:
         """Log what went wrong in a place where it costs nobody an answer."""
@@ -66,30 +76,38 @@ class Log:
         self.events.error("error", error=repr(error), where=_innermost(error), **told)
 
     def _event(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
-        known = dict(fields)
-        self._add(event, level, lambda: known)
-        self.flush()
+        if not self._silent:
+            self._add(event, level, fields)
+            self.flush()
 
-    def _add(self, event: str, level: str, fields: Callable[[], Mapping[str, Any]]) -> None:
-        if self._silent:
-            return
-        wall = self._clock.wall()
-        if len(self._lines) + self._writer.waiting >= MOST_WAITING:
-            self.dropped += 1
-            self._dropped_untold += 1
-            return
-        self._lines.append(lambda: self._rendered(wall, event, level, fields()))
+    def _add(self, event: str, level: str, told: Told) -> None:
+        if len(self._lines) >= self._room and not self._finds_room():
+            self._drop()
+        else:
+            self._lines.append((self._clock.wall(), event, level, told))
+        if not self._flush_is_due:
+            self._flush_soon()
+
+    def _finds_room(self) -> bool:
+        self._room = MOST_WAITING - self._writer.lines if self._writer.size < MOST_BYTES else 0
+        return len(self._lines) < self._room
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._dropped_untold += 1
+
+    def _flush_soon(self) -> None:
         if self._flush_later is None:
             self.flush()
-        elif not self._flush_is_due:
+        else:
             self._flush_is_due = True
             self._flush_later()
 
-    def _rendered(self, wall: float, event: str, level: str, fields: Mapping[str, Any]) -> bytes:
+    def _rendered(self, wall: float, event: str, level: str, told: Told) -> bytes:
         known: dict[str, Any] = {
             "timestamp": self._timestamp(wall), "level": level, "event": event, "version": __version__, "pid": self._pid,
         }  # fmt: skip
-        known.update(fields)
+        known.update(request_fields(told) if isinstance(told, LogLine) else told)
         return self._form.render(known)
 
     def _timestamp(self, wall: float) -> str:
@@ -99,25 +117,44 @@ class Log:
         return f"{self._stamped[1]}.{int((wall - second) * 1_000_000):06}Z"
 
     def flush(self) -> None:
-        """Hand all rendered lines to the writer."""
+        """Hand all lines, rendered, to the writer."""
         self._flush_is_due = False
-        if self._dropped_untold and self._writer.waiting < MOST_WAITING:
+        room, rendered = MOST_BYTES - self._writer.size, []
+        if self._dropped_untold and room > 0 and self._writer.lines < MOST_WAITING:
             count, self._dropped_untold = self._dropped_untold, 0
-            wall = self._clock.wall()
-            self._lines.append(lambda: self._rendered(wall, "dropped", "warning", {"count": count}))
-        if self._lines:
-            rendered = []
-            while self._lines:  # other threads log as well
-                try:
-                    rendered.append(self._lines.popleft()())
-                except IndexError:
-                    break
+            rendered.append(self._rendered(self._clock.wall(), "dropped", "warning", {"count": count}))
+        while self._lines:  # other threads log as well
+            try:
+                line = self._lines.popleft()
+            except IndexError:
+                break
+            if room <= 0:
+                self._drop()
+                continue
+            rendered.append(self._rendered(*line))
+            room -= len(rendered[-1])
+        if rendered:
             self._writer.put(b"".join(rendered), len(rendered))
+        self._finds_room()
+        if self._dropped_untold and self._flush_later is not None and not self._flush_is_due:
+            self._flush_soon()  # once the reader reads again it is to be told, though nothing else may be
+
+    def reopen(self) -> None:
+        """Write to the file that has the log's name now: the old one was moved away. What fails is told in the old one."""
+        try:
+            self._place.reopen()
+        except OSError as error:
+            self.events.error("config", message=f"the log was not opened again: {error}")
 
     def close(self) -> None:
         """Write what is left and stop the writer; waits for a blocked reader at most two seconds."""
         self.flush()
         self._writer.close()
+
+    def let_go(self) -> None:
+        """Close it for good: nothing is written any more."""
+        self.close()
+        self._place.close()
 
 
 class _Sink:
@@ -154,42 +191,6 @@ class StandardLogging(logging.Handler):
         getattr(self._log.events, level)("error", logger=record.name, message=message, **failed)
 
 
-class _Writer:
-    """One daemon thread that writes batches in order."""
-
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self._write = write
-        self._batches: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
-        self._put = 0
-        self._written = 0  # each counter has one thread that writes it
-        self._thread: threading.Thread | None = None
-
-    @property
-    def waiting(self) -> int:
-        return self._put - self._written
-
-    def put(self, batch: bytes, lines: int) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="frontrunner-log", daemon=True)
-            self._thread.start()
-        self._put += lines
-        self._batches.put((batch, lines))
-
-    def _run(self) -> None:
-        while (item := self._batches.get()) is not None:
-            try:
-                self._write(item[0])
-            except OSError:
-                pass  # a closed pipe or a full disk costs log lines, never an answer
-            self._written += item[1]
-
-    def close(self) -> None:
-        if self._thread is not None:
-            self._batches.put(None)
-            self._thread.join(timeout=2.0)
-            self._thread = None
-
-
 def _innermost(error: BaseException) -> str:
     trace = error.__traceback__
     if trace is None:
@@ -199,32 +200,8 @@ def _innermost(error: BaseException) -> str:
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
-def nowhere(_: bytes) -> None:
-    """Write nothing."""
-
-
-def writer_to(place: str, lock: int | None = None) -> Callable[[bytes], None]:
-    """Return what writes bytes to `-` (stdout), `off` (nowhere) or a file that is appended to.
-
-    Processes that write to one place share the descriptor of a `lock` file, so that no line is torn by another's. Raises
-    OSError where a file cannot be opened.
-    """
-    if place == "off":
-        return nowhere
-    descriptor = sys.stdout.fileno() if place == "-" else os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-
-    def write(batch: bytes) -> None:
-        while batch:
-            batch = batch[os.write(descriptor, batch) :]
-
-    if lock is None:
-        return write
-
-    def write_alone(batch: bytes) -> None:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        try:
-            write(batch)
-        finally:
-            fcntl.lockf(lock, fcntl.LOCK_UN)
-
-    return write_alone
+def hear_all(log: Log) -> None:
+    """Have everything that libraries, warnings and threads have to say written to the log."""
+    logging.basicConfig(handlers=[StandardLogging(log)], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+    threading.excepthook = lambda told: log.failed(told.exc_value or told.exc_type(), "")

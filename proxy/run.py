@@ -1,6 +1,5 @@
 """One command's processes: one that serves, or a first one that watches those that do."""
 
-import logging
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ from proxy import server
 from proxy.app import create_app
 from proxy.clock import SystemClock
 from proxy.config import Config
-from proxy.log import Log, StandardLogging
+from proxy.log import Log, hear_all
 from proxy.log_of import log_of
 from proxy.workers import Workers, this_worker
 
@@ -30,10 +29,12 @@ def run(config: Config, load: Callable[[], Config]) -> int:
         if config.workers == 1:
             return _serve(config, load, bound, None, url)
         log = log_of(config, SystemClock())
-        try:
-            return Workers(config.workers, bound).serve(lambda: _say_ready(config, log, url))
-        finally:
-            log.close()
+
+        def all_ready() -> None:
+            _say_ready(config, log, url)
+            log.let_go()  # its workers write from now on, and may be told to open another file
+
+        return Workers(config.workers, bound).serve(all_ready)
 
 
 def _say_ready(config: Config, log: Log, url: str) -> None:
@@ -49,7 +50,7 @@ def _serve(
     parent: int | None = None,
 ) -> int:
     proxy = create_app(config)
-    logging.basicConfig(handlers=[StandardLogging(proxy.log)], level=logging.WARNING, force=True)
+    hear_all(proxy.log)
     finish = config.upstream.timeout.first_byte + 5
 
     def ready() -> None:
@@ -61,5 +62,7 @@ def _serve(
     def hung_up() -> None:
         proxy.reload(load)
 
-    signals: dict[int, Callable[[], None]] = {signal.SIGHUP: hung_up, signal.SIGUSR2: proxy.turn_bypass}
+    signals: dict[int, Callable[[], None]] = {
+        signal.SIGHUP: hung_up, signal.SIGUSR1: proxy.log.reopen, signal.SIGUSR2: proxy.turn_bypass,
+    }  # fmt: skip
     return server.run(proxy, bound, tell or ready, signals, parent=parent, finish_within_s=finish)

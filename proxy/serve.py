@@ -68,10 +68,11 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Which fields of ours answers carry, beside X-Request-Id."""
+    """Which fields of ours answers carry, beside X-Request-Id; and what `of` a request is shown in its log line."""
 
     cache_status: bool = True
     server_timing: bool = False
+    of: Callable[[Request], dict[str, str] | None] | None = None
 
 
 class Serve:
@@ -147,6 +148,7 @@ class Serve:
             began=self._clock.timer(),
             client_ip=request.client.ip,
             trace_id=trace_id(request.headers) if b"traceparent" in request.fields else None,
+            shown=None if self._show.of is None else self._show.of(request),
         )
 
     async def _answer(self, request: Request, line: LogLine, delivery: Delivery) -> Response:

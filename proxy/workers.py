@@ -25,7 +25,7 @@ _LEAST_LIFE_S = 1.0
 START_S = 60.0
 """Who does not serve by then never will: its disk hangs, say."""
 _ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
-_PASSED_ON = frozenset({signal.SIGHUP, signal.SIGUSR2})
+_PASSED_ON = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,6 @@ def _signals() -> Iterator[int]:
         try:
             for number in (*_ENDS, *_PASSED_ON, signal.SIGCHLD):
                 signal.signal(number, lambda *_: None)
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # nobody has a use for it; workers inherit that
             yield reading
         finally:
             signal.set_wakeup_fd(-1)

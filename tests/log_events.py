@@ -20,6 +20,19 @@ class Kept:
         return b""
 
 
+class Gone:
+    """A place that keeps nothing, and is not nowhere: what goes there is rendered."""
+
+    def write(self, batch: bytes) -> None:
+        pass
+
+    def reopen(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def line(**more: Any) -> LogLine:
     """Return a line in which no field is missing."""
     call = Call("POST", "/query", 200, 101.5, 0.25, 102.0, 142.5, 77, 12, 0.002, None, 1, queue_s=0.5)
@@ -36,7 +49,7 @@ def line(**more: Any) -> LogLine:
 
 def _events() -> dict[str, dict[str, Any]]:
     kept = Kept()
-    log = Log(kept, lambda _: None, FakeClock())
+    log = Log(kept, Gone(), FakeClock())
     log.request(line())
     log.request(line(outcome=Outcome.HIT, error=None, error_source=None, call=None))
     log.request(line(), "job")

@@ -74,7 +74,7 @@ FINDINGS: dict[str, tuple[str, list[str]]] = {
     ),
     "a scalar for a mapping": (
         "log: off",
-        ["2:6: log: found off; allowed: a mapping of to, format, schema"],
+        ["2:6: log: found off; allowed: a mapping of to, format, sample, headers, query, schema"],
     ),
     "a mapping for a list": ("rules: {name: a}", ["2:8: rules: found a mapping; allowed: a list"]),
     "a size without a unit": ("store: {memory: 256}", [f"2:17: store.memory: found 256; allowed: {SIZE}"]),

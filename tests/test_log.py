@@ -3,18 +3,21 @@
 import json
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import FakeClock
 
+from proxy import log as module
 from proxy.core.format.console import Console
 from proxy.core.format.json import Json
 from proxy.core.log_line import Call, LogLine, request_fields
+from proxy.core.sampling import Sampling
 from proxy.core.types import Outcome
-from proxy.log import FLUSH_AFTER_S, MOST_WAITING, Log, StandardLogging, writer_to
+from proxy.log import FLUSH_AFTER_S, MOST_WAITING, Log, StandardLogging
+from proxy.log_writer import Nowhere
 
 ALWAYS = ["timestamp", "level", "event", "version", "pid"]
 
@@ -35,6 +38,13 @@ class Reader:
         if self.error is not None:
             raise self.error
         self.batches.append(batch)
+
+    def reopen(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        pass
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -63,7 +73,7 @@ def reader() -> Reader:
 
 @pytest.fixture
 def log(reader: Reader) -> Iterator[Log]:
-    log = Log(Json(), reader.write, FakeClock())
+    log = Log(Json(), reader, FakeClock())
     yield log
     reader.free.set()
     log.close()
@@ -132,7 +142,7 @@ def test_before_the_loop_runs_nothing_waits(log: Log, reader: Reader) -> None:
 @pytest.mark.parametrize("form", [Json(), Console()], ids=["json", "console"])
 def test_both_ways_write_the_same_bytes(form: Any, reader: Reader) -> None:
     """A line of the hot path and a structlog event with equal fields cannot be told apart."""
-    log = Log(form, reader.write, FakeClock(wall=1_000_000_000.25))
+    log = Log(form, reader, FakeClock(wall=1_000_000_000.25))
     full = line(
         3, rule="kept", outcome=Outcome.HIT, status=200, age_s=3.0, trace_id="é", key_hash="ab", client_ip="::1"
     )
@@ -188,7 +198,7 @@ HOSTILE = {
 @pytest.mark.parametrize("form", [Json(), Console()], ids=["json", "console"])
 def test_no_field_can_raise_or_forge_a_line(form: Any, name: str, reader: Reader) -> None:
     """Whatever it holds, an event is one line, and the line after it is whole."""
-    log = Log(form, reader.write, FakeClock())
+    log = Log(form, reader, FakeClock())
     log.events.error("error", field=HOSTILE[name])
     log.request(line(1, trace_id="\ud800", client_ip="\n"))
     log.close()
@@ -215,6 +225,128 @@ def test_a_blocked_reader_costs_lines_and_no_request(log: Log, reader: Reader) -
     dropped = [one for one in told[MOST_WAITING:] if one["event"] == "dropped"]
     assert [(one["count"], one["level"]) for one in dropped] == [(5, "warning")]
     assert told[-1]["event"] in {"after", "dropped"}
+
+
+def test_long_lines_wait_up_to_a_number_of_bytes(log: Log, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a few URLs of 64 KiB would take all memory."""
+    monkeypatch.setattr(module, "MOST_BYTES", 10_000)
+    reader.free.clear()
+    loop = Loop()
+    log.use_loop(loop.call_later)
+    for _ in range(10):
+        log.request(LogLine("id", "GET", "/" + "x" * 3000, 0.0))
+        loop.run()
+    assert log.dropped == 6
+    reader.free.set()
+    log.close()
+    loop.run()
+    log.close()
+    assert [one["event"] for one in reader.lines] == ["request"] * 4 + ["dropped"]
+
+
+def test_a_burst_of_long_lines_is_dropped_before_it_is_rendered(log: Log, reader: Reader, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 10_000)
+    loop = Loop()
+    log.use_loop(loop.call_later)
+    for _ in range(10):
+        log.request(LogLine("id", "GET", "/" + "x" * 3000, 0.0))
+    loop.run()
+    assert log.dropped == 6
+
+
+def test_what_was_dropped_is_told_though_nothing_else_is_logged(log: Log, reader: Reader) -> None:
+    loop = Loop()
+    log.use_loop(loop.call_later)
+    reader.free.clear()
+    for number in range(MOST_WAITING + 3):
+        log.request(line(number))
+    loop.run()
+    assert reader.asked.wait(10)
+    assert loop.due, "it looks again"
+    reader.free.set()
+    log.close()
+    loop.run()
+    log.close()
+    assert [(one["event"], one["count"]) for one in reader.lines[MOST_WAITING:]] == [("dropped", 3)]
+    loop.run()
+    assert loop.due == []
+
+
+def test_received_and_dropped_are_all_there_were(log: Log, reader: Reader) -> None:
+    loop = Loop()
+    log.use_loop(loop.call_later)
+    reader.free.clear()
+    for number in range(MOST_WAITING + 500):
+        log.request(line(number))
+        if number % 1000 == 0:
+            loop.run()
+    reader.free.set()
+    log.close()
+    loop.run()
+    log.close()
+    told = reader.lines
+    dropped = sum(one["count"] for one in told if one["event"] == "dropped")
+    assert len([one for one in told if one["event"] == "request"]) + dropped == MOST_WAITING + 500
+
+
+def test_a_log_that_cannot_be_opened_again_says_so_where_it_was(log: Log, reader: Reader) -> None:
+    reader.error = FileNotFoundError(2, "No such file or directory")
+    failed = reader.error
+
+    def reopen() -> None:
+        raise failed
+
+    reader.reopen, reader.error = reopen, None  # type: ignore[method-assign]
+    log.reopen()
+    log.close()
+    (told,) = reader.lines
+    assert (told["event"], told["level"]) == ("config", "error")
+    assert "No such file" in told["message"]
+
+
+def test_lines_are_sampled_and_events_are_not(reader: Reader) -> None:
+    log = Log(Json(), reader, FakeClock(), Sampling(0.0))
+    log.request(line(1))
+    slow = line(2)
+    slow.close(5.0)
+    log.request(slow)
+    log.upstream_call(Call("GET", "/", 200, ended=0.0), "id")
+    log.events.info("ready")
+    log.close()
+    assert [(one["event"], one.get("sample_rate")) for one in reader.lines] == [
+        ("request", 1.0), ("upstream_call", None), ("ready", None),
+    ]  # fmt: skip
+
+
+def test_libraries_warnings_and_threads_are_heard(log: Log, reader: Reader, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing of theirs is printed: stdout holds our lines only."""
+    root, hook, handlers = logging.getLogger(), threading.excepthook, logging.getLogger().handlers[:]
+    try:
+        hear_all(log)
+        for name in ("uvicorn.error", "aiohttp.client", "httpx2", "asyncio"):
+            logging.getLogger(name).warning("of %s", name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            logging.captureWarnings(capture=True)
+            warnings.warn("old ways", DeprecationWarning, stacklevel=1)
+            logging.captureWarnings(capture=False)
+
+        def fail() -> None:
+            raise ValueError("in a thread")
+
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join(10)
+    finally:
+        logging.captureWarnings(capture=False)
+        threading.excepthook = hook
+        root.handlers[:] = handlers
+    log.close()
+    told = [one.get("logger") for one in reader.lines]
+    assert told == ["uvicorn.error", "aiohttp.client", "httpx2", "asyncio", "py.warnings", None]
+    assert "old ways" in reader.lines[-2]["message"]
+    assert reader.lines[-1]["error"] == "ValueError('in a thread')"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_reader_that_is_gone_is_no_error(log: Log, reader: Reader) -> None:
@@ -294,24 +426,12 @@ def test_a_library_that_logs_badly_does_not_break_a_request(log: Log, reader: Re
         logger.propagate = True
 
 
-def test_where_lines_go(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """A file is appended to and not for everybody's eyes; `-` is stdout; `off` is nowhere."""
-    file = tmp_path / "log"
-    for text in (b"one\n", b"two\n"):
-        writer_to(str(file))(text)
-    assert file.read_bytes() == b"one\ntwo\n"
-    assert file.stat().st_mode & 0o007 == 0
-    writer_to("off")(b"nothing\n")
-    with pytest.raises(OSError, match="No such file"):
-        writer_to(str(tmp_path / "missing" / "log"))
-
-
 def test_a_log_that_is_off_renders_nothing() -> None:
     class Unwanted:
         def render(self, fields: object) -> bytes:
             raise AssertionError(fields)
 
-    log = Log(Unwanted(), writer_to("off"), FakeClock())
+    log = Log(Unwanted(), Nowhere(), FakeClock())
     log.events.info("ready")
     log.request(LogLine("id", "GET", "/", 0.0))
     log.close()

@@ -37,7 +37,7 @@ def test_what_is_under_way_may_take_as_long_as_the_upstream_may(served):
 def test_a_signal_turns_the_bypass_and_none_but_the_usual_ends_it(served):
     module.run(config(), config)
     ((app, _, signals, _, _),) = served
-    assert set(signals) == {signal.SIGHUP, signal.SIGUSR2}
+    assert set(signals) == {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
     for on in (True, False):
         signals[signal.SIGUSR2]()
         assert app._bypass.on is on
@@ -46,6 +46,19 @@ def test_a_signal_turns_the_bypass_and_none_but_the_usual_ends_it(served):
     assert app.mode.observing is True
     signals[signal.SIGHUP]()
     assert app.mode.observing is False
+
+
+def test_a_signal_opens_the_log_again(served, tmp_path):
+    file = tmp_path / "log"
+    module.run(config(log={"to": str(file)}), config)
+    ((app, _, signals, _, _),) = served
+    app.log.events.info("before")
+    app.log.close()
+    file.rename(tmp_path / "log.1")
+    signals[signal.SIGUSR1]()
+    app.log.events.info("after")
+    app.log.let_go()
+    assert ("before" in (tmp_path / "log.1").read_text(), "after" in file.read_text()) == (True, True)
 
 
 def test_a_port_that_somebody_has_is_a_reason_not_to_start(served):

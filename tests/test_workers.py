@@ -33,7 +33,10 @@ worker = this_worker()
 here = pathlib.Path(os.environ["HERE"])
 """
 BORN = "(here / str(os.getpid())).touch()\n"
-HEARS = "signal.signal(signal.SIGHUP, lambda *_: (here / f'hup-{os.getpid()}').touch())\n"
+HEARS = """
+signal.signal(signal.SIGHUP, lambda *_: (here / f'hup-{os.getpid()}').touch())
+signal.signal(signal.SIGUSR1, lambda *_: (here / f'usr1-{os.getpid()}').touch())
+"""
 WAITS = "while True: time.sleep(9)\n"
 SERVES = CHILD + HEARS + "worker.tell_ready()\n" + BORN + WAITS
 
@@ -108,16 +111,15 @@ def test_a_worker_that_ended_while_another_was_told_something_was_never_started_
         assert process.wait(10) == 0
 
 
-def test_a_signal_that_nobody_has_a_use_for_killed_all_workers(tmp_path):
+def test_all_workers_hear_that_the_log_was_moved(tmp_path):
     with first_process(tmp_path, SERVES) as process:
         assert process.stdout.readline() == "ready\n"
-        eventually(lambda: told(tmp_path))
+        pids = eventually(lambda: told(tmp_path))
         process.send_signal(signal.SIGUSR1)
-        process.send_signal(signal.SIGHUP)
-        eventually(lambda: told(tmp_path, "hup"))
+        eventually(lambda: len(told(tmp_path, "usr1")) == 2)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
-        assert len([one for one in tmp_path.iterdir() if one.name.isdigit()]) == 2
+        assert sorted(pids) == sorted(one.name for one in tmp_path.iterdir() if one.name.isdigit())
 
 
 def test_a_worker_that_was_told_something_while_it_started_died(tmp_path):

@@ -32,7 +32,8 @@ class Operation:
     """Of those that had an arm."""
     errors: dict[str, int] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
-    overhead: Histogram = field(default_factory=Histogram)
+    waited: Histogram = field(default_factory=Histogram)
+    """What the proxy itself took of those that may have waited for the upstream: all but hits."""
     queue: Histogram = field(default_factory=Histogram)
     """Of those whose call had to wait for its turn upstream."""
     upstream_calls: int = 0
@@ -60,6 +61,14 @@ class Operation:
             together.merge(one)
         return together
 
+    @property
+    def overhead(self) -> Histogram:
+        """Return what the proxy itself took: of hits, all."""
+        found = Histogram()
+        found.merge(self.waited)
+        found.merge(self.by_outcome.get(Outcome.HIT, Histogram()))
+        return found
+
     def requests(self, *outcomes: Outcome) -> int:
         """Return how many ended so."""
         return sum(self.by_outcome[outcome].n for outcome in outcomes if outcome in self.by_outcome)
@@ -83,7 +92,7 @@ class Operation:
         _add(self.errors, other.errors)
         _add(self.reasons, other.reasons)
         _add(self.would, other.would)
-        self.overhead.merge(other.overhead)
+        self.waited.merge(other.waited)
         self.queue.merge(other.queue)
         for name in (*_WHOLE, *_SECONDS):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -92,13 +101,13 @@ class Operation:
         """Count one finished request, or job."""
         self.bytes_in += line.bytes_in
         self.bytes_out += line.bytes_out
-        if line.reason is not None:
-            if line.reason in _TOLD_BY_THEIR_JOB:
-                return  # its job's own line tells how it ended, and how long that took
-            if line.reason in self.reasons or len(self.reasons) < _MOST_REASONS:
-                self.reasons[line.reason] = self.reasons.get(line.reason, 0) + 1
+        if line.reason in _TOLD_BY_THEIR_JOB:
+            return  # its job's own line tells how it ended, and how long that took
+        if line.reason is not None and (line.reason in self.reasons or len(self.reasons) < _MOST_REASONS):
+            self.reasons[line.reason] = self.reasons.get(line.reason, 0) + 1
         _timings(self.by_outcome, line.outcome).add(line.duration_s)
-        self.overhead.add(line.overhead_s)
+        if line.outcome is not Outcome.HIT:
+            self.waited.add(line.overhead_s)
         if line.cost is not None:
             self.seconds_saved += line.saved_s or 0.0
         if line.call is not None or line.sent_before:
@@ -111,9 +120,12 @@ class Operation:
             self.parts += line.parts or 0
             self.parts_hit += line.parts_hit or 0
         if line.would is not None:
-            self.would[line.would] = self.would.get(line.would, 0) + 1
-            self.would_save_s += line.would_save_s or 0.0
-            self.would_differ += line.would_differ or False
+            self._count_would(line.would, line)
+
+    def _count_would(self, would: Outcome, line: LogLine) -> None:
+        self.would[would] = self.would.get(would, 0) + 1
+        self.would_save_s += line.would_save_s or 0.0
+        self.would_differ += line.would_differ or False
 
     def _count_upstream(self, line: LogLine) -> None:
         if (queue_s := line.queue_s) is not None:
@@ -131,18 +143,18 @@ class Operation:
         sums = [getattr(self, name) for name in _WHOLE]
         sums += [round(getattr(self, name) * _MICRO) for name in _SECONDS]
         by_arm = {arm: timings(one) for arm, one in self.by_arm.items()} if arms else {}
-        own = [one.within(most_buckets // 2).written() for one in (self.overhead, self.queue)]
+        own = [one.within(most_buckets // 2).written() for one in (self.waited, self.queue)]
         return [timings(self.by_outcome), *own, self.errors, sums, self.reasons, self.would, by_arm]
 
 
 def read(told: Any) -> Operation:
     """Return what `written` told. Raises ValueError, TypeError, AttributeError or KeyError for what it never told."""
-    by_outcome, overhead, queue, errors, sums, reasons, would, by_arm = told
+    by_outcome, waited, queue, errors, sums, reasons, would, by_arm = told
     names = [*_WHOLE, *_SECONDS]
     values = [*sums[: len(_WHOLE)], *[value / _MICRO for value in sums[len(_WHOLE) :]]]
     return Operation(
         _timings_of(by_outcome), {arm: _timings_of(one) for arm, one in by_arm.items()}, dict(errors), dict(reasons),
-        histogram_of(overhead), histogram_of(queue), would={Outcome(one): count for one, count in would.items()},
+        histogram_of(waited), histogram_of(queue), would={Outcome(one): count for one, count in would.items()},
         **dict(zip(names, values, strict=True)),
     )  # fmt: skip
 

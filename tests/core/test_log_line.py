@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core import log_line as module
 from proxy.core.log_line import ORDER, Call, Draw, LogLine, call_fields, request_fields
 from proxy.core.reasons import Reason
 from proxy.core.types import Outcome
@@ -11,7 +12,7 @@ from proxy.core.types import Outcome
 CONTRACT = """
 timestamp level event version pid request_id trace_id client_ip method path status rule outcome arm reason would would_reason would_save_s would_differ error error_source key_hash age_s ttl_s
 parts parts_hit upstream_calls flight translated
-bytes_in bytes_out duration_s ttfb_s queue_s normalize_s lookup_s upstream_connect_s upstream_ttfb_s upstream_s merge_s store_s send_s overhead_s saved_s
+bytes_in bytes_out duration_s ttfb_s queue_s normalize_s lookup_s upstream_connect_s upstream_ttfb_s upstream_s merge_s store_s send_s overhead_s saved_s sample_rate
 """
 BEGAN = 1000.0
 
@@ -230,3 +231,42 @@ def test_what_is_to_be_done_may_ask_for_more():
 def test_nothing_of_arms_and_comparisons_is_in_the_line():
     one = closed(draws={"split": Draw("candidate", 5.0)}, fell_back="vary", after=[], has_left=True)
     assert request_fields(one) == request_fields(closed())
+
+
+_texts, _seconds = st.none() | st.text(), st.none() | st.floats(0, 1e4)
+_any_hit = st.builds(
+    lambda **known: closed(**{name: value for name, value in known.items() if value is not None}),
+    duration=st.floats(0, 1e4), status=st.none() | st.integers(200, 599), rule=_texts, key_hash=_texts,
+    outcome=st.sampled_from([Outcome.HIT, Outcome.HIT, Outcome.MISS]), age_s=st.none() | st.integers(0, 99), ttl_s=st.none() | st.integers(-9, 99),
+    normalize_s=_seconds, lookup_s=_seconds, send_s=_seconds, first_byte=st.none() | st.floats(BEGAN, BEGAN + 9), cost=_seconds,
+    trace_id=_texts, reason=_texts, arm=_texts, error_source=_texts, shown=st.none() | st.just({"query_q": "x"}), sample_rate=_seconds,
+    would_differ=st.none() | st.booleans(), bytes_out=st.integers(0, 9), sent_before=st.integers(0, 1),
+    call=st.none() | st.just(Call(sent=1, began=BEGAN, ended=BEGAN + 1)),
+)  # fmt: skip
+
+
+@given(_any_hit)
+def test_the_quick_way_for_hits_says_what_the_usual_one_does(one):
+    known = zip(module._OWN, module._values(one), strict=True)
+    usual = {
+        name: module._micro(value) if type(value) is float else value for name, value in known if value is not None
+    }
+    assert list(request_fields(one).items()) == list((usual | (one.shown or {})).items())
+
+
+def test_a_plain_hit_goes_the_quick_way(monkeypatch):
+    """Else the property above would say nothing."""
+    monkeypatch.setattr(module, "_values", None)
+    one = closed(
+        status=200, rule="r", key_hash="k", outcome=Outcome.HIT, age_s=1, ttl_s=2, normalize_s=0.1, lookup_s=0.2,
+        send_s=0.3, first_byte=BEGAN, cost=4.0,
+    )  # fmt: skip
+    assert request_fields(one)["outcome"] == "hit"
+
+
+def test_any_field_of_a_line_is_absent_of_a_plain_hit_or_written_of_it():
+    """Who adds a field here has to say which."""
+    written = {"request_id", "client_ip", "method", "path", "outcome", "upstream_calls", "bytes_in", "bytes_out"}
+    written |= {"duration_s", "ttfb_s", "overhead_s", "saved_s"} | set(module._KNOWN_OF_A_HIT)
+    of_a_call = {"queue_s", "upstream_connect_s", "upstream_ttfb_s", "upstream_s", "store_s"}
+    assert written | of_a_call | set(module._ABSENT_OF_A_HIT) >= set(module._OWN)

@@ -1,0 +1,52 @@
+"""What the owner wants to see of requests in the log: header and query values by name, and nothing else."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from proxy.core.types import Request
+
+MOST_CHARS: Final = 256
+NEVER: Final = frozenset(
+    {
+        "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "x-auth-token",
+        "x-csrf-token", "x-amz-security-token", "authentication-info",
+    }
+)  # fmt: skip
+"""Fields that hold secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFields:
+    """The names of header fields and of query parameters whose values are written to the log."""
+
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+
+    def of(self, request: Request) -> dict[str, str] | None:
+        """Return their values in a request, as fields of its line; several of one name behind each other."""
+        told: dict[str, list[bytes]] = {}
+        wanted = {name.lower().encode(): field_name("header", name) for name in self.headers}
+        for name, value in request.headers if wanted else ():
+            if name in wanted:
+                told.setdefault(wanted[name], []).append(value)
+        asked = {name.encode(): field_name("query", name) for name in self.query}
+        for pair in request.query.split(b"&") if asked else ():
+            name, _, value = pair.partition(b"=")
+            name = _decoded(name)
+            if name in asked:
+                told.setdefault(asked[name], []).append(_decoded(value))
+        return {name: _text(b", ".join(values)) for name, values in told.items()} or None
+
+
+def field_name(kind: str, name: str) -> str:
+    """Return the name of the log's field: `header_user_agent`, `query_q`; letters, digits and underscores."""
+    return f"{kind}_{''.join([one if one.isascii() and one.isalnum() else '_' for one in name.lower()])}"
+
+
+def _decoded(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))
+
+
+def _text(value: bytes) -> str:
+    return value[: 4 * MOST_CHARS].decode("utf-8", "backslashreplace")[:MOST_CHARS]
