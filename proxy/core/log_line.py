@@ -9,10 +9,11 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from proxy.core.reasons import Reason
+from proxy.core.trace_context import Begun
 from proxy.core.types import Outcome, Response
 
 ORDER = (
-    "timestamp", "level", "event", "version", "pid", "request_id", "trace_id", "client_ip", "method", "path", "status",
+    "timestamp", "level", "event", "version", "pid", "request_id", "trace_id", "span_id", "client_ip", "method", "path", "status",
     "rule", "outcome", "arm", "reason", "would", "would_reason", "would_save_s", "would_differ", "error", "error_source", "key_hash", "age_s", "ttl_s", "parts", "parts_hit",
     "upstream_calls", "flight", "translated", "bytes_in", "bytes_out", "duration_s", "ttfb_s", "queue_s", "normalize_s",
     "lookup_s", "upstream_connect_s", "upstream_ttfb_s", "upstream_s", "merge_s", "store_s", "send_s", "overhead_s",
@@ -63,7 +64,8 @@ class Call:
     `asked_at` is when it began by the wall clock. `sent` is how often it was sent: twice where the first connection was
     lost. `queue_s` is how long it waited before it began, `waiting` its place there. `store_s` is how long storing its
     answer took; `bytes_in` came from upstream, `bytes_out` went there. Of several calls that are summed up in this one,
-    `busy_s` is the sum of their durations, `longest_s` the longest.
+    `busy_s` is the sum of their durations, `longest_s` the longest. `purpose` is what it is for where no client asked for
+    it; `span` is its place in a trace, where there is one.
     """
 
     method: str = ""
@@ -83,11 +85,23 @@ class Call:
     waiting: Waiting | None = field(default=None, repr=False, compare=False)
     busy_s: float = 0.0
     longest_s: float = 0.0
+    purpose: str = ""
+    span: Begun | None = field(default=None, repr=False, compare=False)
 
     def add(self, took_s: float) -> None:
         """Sum up one call more."""
         self.busy_s += took_s
         self.longest_s = max(self.longest_s, took_s)
+
+    def sum_up(self, call: "Call", sent_before: int) -> None:
+        """Note of a call that was sent again how it stands: it had been sent `sent_before` times."""
+        self.began = self.began or call.began
+        self.asked_at = self.asked_at or call.asked_at
+        self.sent += call.sent - sent_before
+        self.first_byte = self.first_byte or call.first_byte
+        self.span = self.span or call.span
+        if call.queue_s is not None:
+            self.queue_s = max(self.queue_s or 0.0, call.queue_s)
 
     def wait(self, waiting: Waiting) -> None:
         """Take a place in the queue for the upstream."""
@@ -139,6 +153,7 @@ class LogLine:
     began: float
     client_ip: str = ""
     trace_id: str | None = None
+    span_id: str | None = None
     status: int | None = None
     rule: str | None = None
     outcome: Outcome = Outcome.PASSTHROUGH
@@ -279,8 +294,9 @@ def request_fields(line: LogLine) -> dict[str, Any]:
 
 def call_fields(call: Call, request_id: str, now: float) -> dict[str, Any]:
     """Return the known fields of an `upstream_call` line in writing order."""
+    span = call.span.context if call.span is not None and call.span.context.is_sampled else None
     known: dict[str, Any] = {
-        "request_id": request_id, "method": call.method, "path": call.path, "status": call.status, "error": call.error,
+        "request_id": request_id, "trace_id": span and span.trace_id, "span_id": span and span.span_id, "method": call.method, "path": call.path, "status": call.status, "error": call.error,
         "bytes_in": call.bytes_in, "bytes_out": call.bytes_out, "duration_s": call.duration_s(now),
         "upstream_connect_s": call.connect_s, "upstream_ttfb_s": call.ttfb_s,
     }  # fmt: skip

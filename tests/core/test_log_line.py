@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from proxy.core.log_line import ORDER, Call, Draw, LogLine, call_fields, request_fields
 from proxy.core.reasons import Reason
+from proxy.core.trace_context import Begun, SpanContext
 from proxy.core.types import Outcome
 
 CONTRACT = """
-timestamp level event version pid request_id trace_id client_ip method path status rule outcome arm reason would would_reason would_save_s would_differ error error_source key_hash age_s ttl_s
+timestamp level event version pid request_id trace_id span_id client_ip method path status rule outcome arm reason would would_reason would_save_s would_differ error error_source key_hash age_s ttl_s
 parts parts_hit upstream_calls flight translated
 bytes_in bytes_out duration_s ttfb_s queue_s normalize_s lookup_s upstream_connect_s upstream_ttfb_s upstream_s merge_s store_s send_s overhead_s saved_s
 """
@@ -38,7 +39,7 @@ def test_a_line_of_which_little_is_known():
 
 
 FULL = closed(
-    client_ip="1.2.3.4", trace_id="t", status=200, rule="r", outcome=Outcome.MISS, reason=Reason.NO_TTL, error="e",
+    client_ip="1.2.3.4", trace_id="t", span_id="s", status=200, rule="r", outcome=Outcome.MISS, reason=Reason.NO_TTL, error="e",
     error_source="proxy", key_hash="k", age_s=5, ttl_s=55, parts=3, parts_hit=1, flight="lead",
     bytes_in=1, bytes_out=2, normalize_s=0.1, lookup_s=0.2, send_s=0.3, first_byte=BEGAN + 9.5, cost=40.0,
     would=Outcome.HIT, would_reason=Reason.NO_STORE, would_save_s=4.0, would_differ=True,
@@ -48,7 +49,7 @@ FULL = closed(
 
 def test_a_line_of_which_all_is_known():
     assert request_fields(FULL) == {
-        "request_id": "id", "trace_id": "t", "client_ip": "1.2.3.4", "method": "GET", "path": "/a", "status": 200,
+        "request_id": "id", "trace_id": "t", "span_id": "s", "client_ip": "1.2.3.4", "method": "GET", "path": "/a", "status": 200,
         "rule": "r", "outcome": "miss", "reason": "no_ttl", "would": "hit", "would_reason": "no_store",
         "would_save_s": 4.0, "would_differ": True, "error": "e", "error_source": "proxy", "key_hash": "k",
         "age_s": 5, "ttl_s": 55, "parts": 3, "parts_hit": 1, "upstream_calls": 1, "flight": "lead", "bytes_in": 1,
@@ -110,6 +111,27 @@ LEVELS = {None: "info", "client": "info", "upstream": "error", "proxy": "error"}
 @pytest.mark.parametrize(("source", "level"), LEVELS.items())
 def test_levels(source, level):
     assert line(error_source=source).level == level
+
+
+def recorded(flags):
+    return Begun(SpanContext("a" * 32, "1" * 16, flags))
+
+
+@pytest.mark.parametrize(("span", "told"), [(recorded(1), ["a" * 32, "1" * 16]), (recorded(0), []), (None, [])])
+def test_a_call_names_its_span_where_that_is_recorded(span, told):
+    fields = call_fields(Call("GET", "/a", span=span), "id", BEGAN)
+    assert [fields[name] for name in ("trace_id", "span_id") if name in fields] == told
+
+
+def test_calls_are_summed_up_as_they_are_sent():
+    summed = Call()
+    first, second = Call(sent=1, span=recorded(1)), Call(sent=3, queue_s=2.0, span=recorded(0))
+    first.began, first.asked_at, first.first_byte = 5.0, 50.0, 6.0
+    second.began, second.asked_at, second.first_byte = 7.0, 70.0, 8.0
+    summed.sum_up(first, 0)
+    summed.sum_up(second, 1)
+    assert (summed.began, summed.asked_at, summed.first_byte) == (5.0, 50.0, 6.0)
+    assert (summed.sent, summed.queue_s, summed.span) == (3, 2.0, recorded(1))
 
 
 CALLS = {
