@@ -66,12 +66,12 @@ class Origin:
 class Traced:
     """The proxy between a client, an origin and a collector; the spans are there once it is closed."""
 
-    def __init__(self, collector, folder, **more):
+    def __init__(self, collector, folder, mode="on", **more):
         self.origin, self.log = Origin(), folder / "log"
         tracing = {"to": collector.url, "sample": "0%", "service": "shop", **more}
         config = from_mapping(
             {
-                "upstream": "http://shop.test:81", "store": {"disk": "off"}, "admin": {"token": "t"}, "rules": RULES,
+                "upstream": "http://shop.test:81", "store": {"disk": "off"}, "admin": {"token": "t"}, "rules": RULES, "mode": mode,
                 "log": {"to": str(self.log)}, **({} if tracing["to"] is None else {"tracing": tracing}),
             },
             {},
@@ -258,6 +258,28 @@ async def test_refreshing_behind_an_answer_is_a_trace_of_its_own_that_links_to_t
     assert (call.parent, call.links) == ("", [(TRACE, stale.span_id)])
     assert call.trace_id not in {TRACE, stale.trace_id}
     assert one.origin.sent(b"tracestate")[1] is None
+
+
+async def test_a_job_is_below_the_request_that_was_told_of_it(collector, tmp_path):
+    async with traced(collector, tmp_path) as one:
+        one.origin.go.clear()
+        told = await one.ask("/page/a", ("prefer", "respond-async"), PARENT)
+        one.origin.go.set()
+        await until(lambda: not one.flights and not one.proxy._jobs._running)
+    (request,), (call,), (job,) = collector.of("SERVER"), collector.of("CLIENT"), collector.of("INTERNAL")
+    assert (told.status, request.attributes["http.response.status_code"]) == (202, 202)
+    assert (job.name, job.trace_id, job.parent, call.parent) == (
+        "job GET page", TRACE, request.span_id, request.span_id,
+    )  # fmt: skip
+    assert one.lines("job")[0]["span_id"] == job.span_id != request.span_id
+
+
+async def test_what_is_only_observed_is_traced_all_the_same(collector, tmp_path):
+    async with traced(collector, tmp_path, mode="observe") as one:
+        await one.ask("/page/a", PARENT)
+        await until(one.lines)
+    (request,), (call,) = collector.of("SERVER"), collector.of("CLIENT")
+    assert (request.attributes["frontrunner.would"], request.parent, call.parent) == ("miss", SPAN, request.span_id)
 
 
 async def test_without_the_key_the_fields_go_up_as_the_client_sent_them(collector, tmp_path):
