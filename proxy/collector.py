@@ -63,7 +63,7 @@ class Collector:
         self._thread: threading.Thread | None = None
         self._call: Callable[[Callable[[], None]], object]
         self._lost = 0
-        self._gave_up = False
+        self._gave_up = self._is_down = False
         self._told_at: float | None = None
 
     def open(self) -> None:
@@ -127,13 +127,15 @@ class Collector:
             self._tell(is_taken=is_taken)
 
     def _tell(self, *, is_taken: bool) -> None:
-        """Say once that the collector takes nothing, and once that it does again: not more often than AGAIN_S."""
+        """Say that the collector takes nothing, or takes spans again or not all: at most once in AGAIN_S."""
         now, url = self._clock.timer(), self._url
-        if not is_taken and self._told_at is None:
-            self._told_at, error = now, self._quiet.last[:200]
+        if self._told_at is not None and now < self._told_at + AGAIN_S:
+            return
+        if not is_taken and not self._is_down:
+            self._is_down, self._told_at, error = True, now, self._quiet.last[:200]
             self._say(lambda: self._events.warning("tracing", collector=url, taken=False, error=error))
-        elif is_taken and self._told_at is not None and now >= self._told_at + AGAIN_S:
-            self._told_at, lost, self._lost = None, self._lost, 0
+        elif is_taken and self._lost:
+            self._is_down, self._told_at, lost, self._lost = False, now, self._lost, 0
             self._say(lambda: self._events.info("tracing", collector=url, taken=True, lost=lost))
 
     def _say(self, act: Callable[[], object]) -> None:

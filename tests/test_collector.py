@@ -158,6 +158,25 @@ async def test_who_is_down_is_told_of_once_and_so_is_who_is_back(to, events, clo
     assert caplog.records == [], "what the SDK says is kept out of the log"
 
 
+async def test_who_takes_too_little_is_told_of_as_often(to, events, clock):
+    with CollectorStand() as stand:
+        sending = to(stand.url)
+        for _ in range(MOST_WAITING + 5):
+            sending.export(span(), EPOCH)
+        sending.open()
+        await until(lambda: events.told)
+        sending._lost = 1
+        await until(lambda: not sending._waiting)
+        await asyncio.to_thread(stand.wait, MOST_WAITING // MOST_AT_ONCE)
+        clock.advance(AGAIN_S)
+        sending.export(span(), EPOCH)
+        await until(lambda: len(events.told) > 1)
+        await sending.close()
+    assert [(level, told["taken"], told["lost"]) for level, _, told in events.told] == [
+        ("info", True, 5), ("info", True, 1),
+    ]  # fmt: skip
+
+
 async def test_where_nobody_listens_requests_go_on_and_closing_is_soon_done(to, events, caplog):
     sending = to(nobody())
     sending.open()

@@ -1,6 +1,10 @@
 """The tracing that a config asks for."""
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 from fakes import FakeClock
 
 from proxy.config import from_mapping
@@ -10,6 +14,8 @@ from proxy.errors import ConfigError
 from proxy.log_of import log_of
 from proxy.tracing_of import tracing_of
 from proxy.upstream.address import Address
+
+GUIDE = Path(__file__).parent.parent / "proxy" / "docs" / "tracing.md"
 
 
 def config(tracing, upstream="http://shop.test:81"):
@@ -54,6 +60,11 @@ WRONG = {
 def test_what_it_cannot_be(written, allowed):
     with pytest.raises(ConfigError, match=allowed):
         config(written)
+
+
+def test_as_the_guide_writes_it():
+    (written,) = re.findall("```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert config(yaml.safe_load(written)["tracing"]).tracing == config("http://collector:4318").tracing
 
 
 UPSTREAMS = {
