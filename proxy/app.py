@@ -55,6 +55,7 @@ from proxy.state_folder import state_folder
 from proxy.stats import Stats
 from proxy.stores import Stores, scope_of, stores_of
 from proxy.tasks import Tasks
+from proxy.tracing_of import tracing_of
 from proxy.trials import Trials
 from proxy.trusting import Trusting
 from proxy.turns import Turns
@@ -137,7 +138,9 @@ class Proxy:
         config, clock = self.config, self._clock
         host = address.authority if config.upstream.host == "upstream" else None
         engine = engine_of(config, address, inner, clock)
-        return Upstream(engine, self._protection, clock, self.log, via, host=host)
+        self._tracing = tracing_of(config, address, self._name, clock, self.log)
+        trace = self._tracing.outgoing if self._tracing else None
+        return Upstream(engine, self._protection, clock, self._tracing or self.log, via, host=host, trace=trace)
 
     def _census(self, stores: Stores) -> CensusTaker:
         return CensusTaker(
@@ -190,7 +193,7 @@ class Proxy:
             rules, accelerate, consequences, self._upstream, self._bypass, self.mode, observe, self._jobs, clock,
             via=via, token=self.token.encode(), new_id=new_ids(), tell=self._tell, failed=self._failed, show=Show(config.headers.cache_status, config.headers.server_timing, shown_of(config)),
         )  # fmt: skip
-        return Edge(serve, clock, tuple(config.trusted_proxies))
+        return Edge(self._tracing.around(serve) if self._tracing else serve, clock, tuple(config.trusted_proxies))
 
     def _pins(self, rules: Sequence[Rule], places: Places) -> Pinned:
         urls = {rule.name: rule.pin for rule in self.config.rules}
@@ -235,6 +238,8 @@ class Proxy:
     async def _open(self) -> None:
         self._later = asyncio.get_running_loop().call_later
         self.log.use_loop(self._later)
+        if self._tracing:
+            self._tracing.open()
         self._look()
         if warning := await self._stores.opened():
             self.log.events.warning("config", message=warning)
@@ -252,6 +257,8 @@ class Proxy:
         await self._upstream.close()
         await self._counts.close()
         await self._store.close()
+        if self._tracing:
+            await self._tracing.close()
         self.log.close()
 
     def _look(self) -> None:
@@ -282,6 +289,8 @@ class Proxy:
         self._stats.count(line)
         self._recent.add(line)
         self._trials.count(line)
+        if self._tracing:
+            self._tracing.request(line, event)
         self.log.request(line, event)
         line.leave()
 

@@ -241,6 +241,18 @@ class Log(Shape):
     """Whose names the JSON lines have."""
 
 
+class Tracing(Shape):
+    """Where the spans go, and of which requests; needs the extra otel."""
+
+    short = ("to",)
+    to: Annotated[str, values.COLLECTOR]
+    """http://collector:4318, which takes OTLP over HTTP."""
+    sample: Annotated[float, values.SAMPLE] = 0.01
+    """The share of the requests answered from the store that are recorded, unless their traceparent decides; 1%."""
+    service: Text = "frontrunner"
+    """What the traces call it."""
+
+
 class HeadersOut(Shape):
     """What is added to responses."""
 
@@ -280,6 +292,8 @@ class Config(Shape):
     mode: Annotated[Literal["on", "observe"], values.words("on", "observe")] = "on"
     """observe: every answer comes from the upstream, the log says what would have been."""
     log: Log = Log()
+    tracing: Tracing | None = None
+    """Off where absent."""
     headers: HeadersOut = HeadersOut()
     trusted_proxies: Annotated[tuple[Annotated[IPv4Network | IPv6Network, values.NETWORK], ...], MANY] = ()
     """Whose X-Forwarded-For is believed, for the log's client_ip only."""

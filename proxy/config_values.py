@@ -224,6 +224,11 @@ CHUNKS: Final = whole(1, 10_000)
 STATUS: Final = "a final status, 200 to 599"
 
 ANY_TEXT: Final = text(r"[^\x00-\x1f]+", "a text (in quotes, if it looks like something else)")
+COLLECTOR: Final = text(
+    r"https?://([\w.\-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!\"$->@-~]*)?",
+    "the URL of a collector, such as http://collector:4318",
+    _url,
+)
 COOKIE: Final = text(NAME, "the name of a cookie")
 COOKIES: Final = Value(
     _cookies,
@@ -280,6 +285,7 @@ RESIDUAL: Final = Value(
     ("auto", "single", "each"),
 )
 RULE_NAME: Final = text(r"(?!(default|unmatched)$)[a-z0-9_\-]+", "a name of a-z 0-9 _ -, but not default or unmatched")
+SAMPLE: Final = text(r"(100|[0-9]{1,2}(\.[0-9]{1,3})?)%", "a percentage from 0% to 100%, such as 1%", _percent)
 SECRET: Final = text(r"[!-~]*", "a text of printable ASCII characters without blanks")
 SHARE: Final = Value(
     _share,

@@ -17,7 +17,8 @@ from proxy.core.reasons import Reason
 from proxy.core.storing import content_length
 from proxy.core.types import Client, Headers, Request, Response, by_name
 from proxy.errors import ClientGone, Refusal
-from proxy.serve import Serve
+
+Serving = Callable[[Request, "ClientDelivery", Refusal | None], Awaitable[None]]
 
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -25,7 +26,7 @@ _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 class Edge:
     """The ASGI application for HTTP."""
 
-    def __init__(self, serve: Serve, clock: Clock, trusted: Networks) -> None:
+    def __init__(self, serve: Serving, clock: Clock, trusted: Networks) -> None:
         self._serve = serve
         self._clock = clock
         self._trusted = trusted

@@ -276,12 +276,7 @@ class Fan:
                 fetch.at(place).groups = groups_of(response, asked.host)
             return response
         finally:
-            fetch.call.began = fetch.call.began or call.began
-            fetch.call.asked_at = fetch.call.asked_at or call.asked_at
-            fetch.call.sent += call.sent - before
-            fetch.call.first_byte = fetch.call.first_byte or call.first_byte
-            if call.queue_s is not None:
-                fetch.call.queue_s = max(fetch.call.queue_s or 0.0, call.queue_s)
+            fetch.call.sum_up(call, before)
 
     async def _land(
         self, fetch: _Fetch, places: Sequence[int], response: Response, body: bytes, call: Call, now: float

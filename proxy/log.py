@@ -13,7 +13,8 @@ import structlog
 from proxy import __version__
 from proxy.clock import Clock
 from proxy.core.format import Format
-from proxy.core.log_line import Call, LogLine, call_fields, request_fields
+from proxy.core.log_fields import call_fields, request_fields
+from proxy.core.log_line import Call, LogLine
 from proxy.core.sampling import Sampling
 from proxy.log_writer import Nowhere, Place, Writer
 
@@ -120,9 +121,6 @@ class Log:
         """Hand all lines, rendered, to the writer."""
         self._flush_is_due = False
         room, rendered = MOST_BYTES - self._writer.size, []
-        if self._dropped_untold and room > 0 and self._writer.lines < MOST_WAITING:
-            count, self._dropped_untold = self._dropped_untold, 0
-            rendered.append(self._rendered(self._clock.wall(), "dropped", "warning", {"count": count}))
         while self._lines:  # other threads log as well
             try:
                 line = self._lines.popleft()
@@ -133,6 +131,9 @@ class Log:
                 continue
             rendered.append(self._rendered(*line))
             room -= len(rendered[-1])
+        if self._dropped_untold and room > 0 and self._writer.lines + len(rendered) < MOST_WAITING:
+            count, self._dropped_untold = self._dropped_untold, 0
+            rendered.append(self._rendered(self._clock.wall(), "dropped", "warning", {"count": count}))
         if rendered:
             self._writer.put(b"".join(rendered), len(rendered))
         self._finds_room()

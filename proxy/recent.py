@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from proxy.clock import Clock
-from proxy.core.log_line import LogLine, request_fields
+from proxy.core.log_fields import request_fields
+from proxy.core.log_line import LogLine
 
 MOST: Final = 200
 

@@ -45,6 +45,7 @@ class Refresh:
         whole = replace(asked, request=for_nobody(asked.request), line=replace(asked.line), directives={})
         flight = self._fetch.flight(found, whole, kept=True)
         flight.unwatched, flight.patience_s, flight.priority = True, 0.0, Priority.REFRESH
+        flight.call.purpose = "refresh"
         entry = found.entry
         can_be_asked = asked.request.method in VALIDATED and entry is not None and has_validator(entry.headers)
         stale = entry if can_be_asked else None

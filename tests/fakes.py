@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from proxy.core.log_line import Call, LogLine, call_fields, request_fields
+from proxy.core.log_fields import call_fields, request_fields
+from proxy.core.log_line import Call, LogLine
 from proxy.core.types import Entry, Headers, Request, Response, Stream
 from proxy.errors import ClientGone
 from proxy.store import StoreStatus

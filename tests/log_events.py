@@ -37,7 +37,7 @@ def line(**more: Any) -> LogLine:
     """Return a line in which no field is missing."""
     call = Call("POST", "/query", 200, 101.5, 0.25, 102.0, 142.5, 77, 12, 0.002, None, 1, queue_s=0.5)
     known: dict[str, Any] = {
-        "call": call, "client_ip": "192.0.2.7", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "status": 200, "rule": "query",
+        "call": call, "client_ip": "192.0.2.7", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7", "status": 200, "rule": "query",
         "outcome": Outcome.MISS, "reason": "no_ttl", "would": Outcome.HIT, "would_reason": "no_ttl", "would_save_s": 40.5,
         "would_differ": False, "error": "timeout", "error_source": "upstream", "key_hash": "c0ffee", "age_s": 3.5,
         "ttl_s": 60.0, "parts": 3, "parts_hit": 2, "arm": "candidate", "merge_s": 0.001, "flight": "lead",

@@ -19,7 +19,7 @@ from proxy.errors import ConfigError
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "proxy" / "config.schema.json"
 
-KEYS = "listen, workers, upstream, store, rules, default, mode, log, headers, trusted_proxies, admin"
+KEYS = "listen, workers, upstream, store, rules, default, mode, log, tracing, headers, trusted_proxies, admin"
 RULE_KEYS = (
     "name, match, safe, key, ttl, grace, override, ignore_client, cookies, private_by, max_object, max_key_body, query, "
     "prefer_stale_after, pin, split, rollout, aliases"

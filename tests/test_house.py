@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from proxy import config, plugins
-from proxy.core.log_line import ORDER
+from proxy.core.log_fields import ORDER
 from proxy.core.reasons import Reason
 from proxy.core.types import Outcome
 

@@ -10,7 +10,7 @@ from job_asking import ASYNC, LONG, NOW, ended, read, told, url_of
 from world import World, asked, rule
 
 from proxy import arrival, shelf
-from proxy.core.log_line import request_fields
+from proxy.core.log_fields import request_fields
 from proxy.core.rules import default_rule
 from proxy.core.types import Response
 from proxy.errors import UpstreamCut, UpstreamRefused

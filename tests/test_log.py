@@ -13,10 +13,11 @@ from fakes import FakeClock
 from proxy import log as module
 from proxy.core.format.console import Console
 from proxy.core.format.json import Json
-from proxy.core.log_line import Call, LogLine, request_fields
+from proxy.core.log_fields import request_fields
+from proxy.core.log_line import Call, LogLine
 from proxy.core.sampling import Sampling
 from proxy.core.types import Outcome
-from proxy.log import FLUSH_AFTER_S, MOST_WAITING, Log, StandardLogging
+from proxy.log import FLUSH_AFTER_S, MOST_WAITING, Log, StandardLogging, hear_all
 from proxy.log_writer import Nowhere
 
 ALWAYS = ["timestamp", "level", "event", "version", "pid"]

@@ -13,7 +13,8 @@ from proxy.boarding import Boarding
 from proxy.bypass import Bypass
 from proxy.consequences import Consequences
 from proxy.core.key import Scope
-from proxy.core.log_line import LogLine, request_fields
+from proxy.core.log_fields import request_fields
+from proxy.core.log_line import LogLine
 from proxy.core.rules import Rule, default_rule, path_pattern
 from proxy.core.types import Client, Request
 from proxy.edge import Edge

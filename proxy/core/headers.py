@@ -3,6 +3,7 @@
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from proxy.core.trace_context import parent_of
 from proxy.core.types import Client, Headers, joined
 
 HOP_BY_HOP = frozenset(
@@ -12,9 +13,6 @@ HOP_BY_HOP = frozenset(
 _NEVER_STRIPPED = frozenset({b"host", b"content-length", b"cache-control", b"via", b"x-forwarded-for"})
 _HARMLESS = frozenset({b"keep-alive", b"close"})
 _REQUEST_ID = re.compile(rb"[0-9a-fA-F]{32}")
-_TRACEPARENT = re.compile(
-    rb"(?P<version>(?!ff)[0-9a-f]{2})-(?P<id>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.*)?"
-)
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -49,11 +47,8 @@ def request_id(headers: Headers) -> str | None:
 
 def trace_id(headers: Headers) -> str | None:
     """Return the trace id of a valid traceparent (W3C Trace Context §3.2)."""
-    value = joined(headers, b"traceparent")
-    found = _TRACEPARENT.fullmatch(value) if value is not None else None
-    if found is None or (found["more"] and found["version"] == b"00"):
-        return None
-    return found["id"].decode("ascii")
+    parent = parent_of(headers)
+    return None if parent is None else parent.trace_id
 
 
 def client_ip(headers: Headers, peer: str, trusted: Networks) -> str:

@@ -1,7 +1,7 @@
 """One call upstream: its fields, its deadlines, one retry where that is safe, its own log line."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class CallLog(Protocol):
 
 
 class Upstream:
-    """Calls the one upstream; `via` is our name in the Via field."""
+    """Calls the one upstream; `via` is our name in the Via field, `trace` gives what goes up its place in a trace."""
 
     def __init__(
         self,
@@ -50,7 +50,9 @@ class Upstream:
         via: bytes,
         *,
         host: bytes | None,
+        trace: Callable[[Request, Call], Request] | None = None,
     ) -> None:
+        self._trace = trace
         self._engine = engine
         self._protection = protection
         self._clock = clock
@@ -111,18 +113,21 @@ class Upstream:
             async with asyncio.timeout(timeouts.first_byte):
                 call.sent += 1
                 try:
-                    return await self._engine.send(request)
+                    return await self._engine.send(self._traced(request, call))
                 except UpstreamReset as lost:
                     if not self._may_repeat(request, call):
                         raise
                     lost_call = replace(call, ended=self._clock.timer(), error=lost.reason)
                     self._log.upstream_call(lost_call, request_id)
                 call.sent += 1
-                response = await self._engine.send(request, fresh=True)
+                response = await self._engine.send(self._traced(request, call), fresh=True)
                 self._protection.budget.give_back()  # the first one was lost on an idle connection: it cost no work
                 return response
         except TimeoutError as error:
             raise UpstreamTimeout(f"no answer within {timeouts.first_byte} s") from error
+
+    def _traced(self, request: Request, call: Call) -> Request:
+        return request if self._trace is None else self._trace(request, call)
 
     def _may_repeat(self, request: Request, call: Call) -> bool:
         replayable = request.method in SAFE_METHODS and isinstance(request.body, bytes)

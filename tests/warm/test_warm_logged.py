@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from proxy.core.log_line import ORDER
+from proxy.core.log_fields import ORDER
 from proxy.core.reasons import Reason
 from proxy.core.types import Request
 from proxy.warm.logged import Logged

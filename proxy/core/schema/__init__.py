@@ -176,7 +176,16 @@ def address(value: Any) -> str | None:
 
 def trace_id(value: Any) -> str | None:
     """Return a trace id of 32 hex digits in lower case (W3C Trace Context)."""
-    fits = type(value) is str and len(value) == 32 and not value.strip("0123456789abcdef") and value.strip("0")
+    return _hex(value, 32)
+
+
+def span_id(value: Any) -> str | None:
+    """Return a span id of 16 hex digits in lower case (W3C Trace Context)."""
+    return _hex(value, 16)
+
+
+def _hex(value: Any, digits: int) -> str | None:
+    fits = type(value) is str and len(value) == digits and not value.strip("0123456789abcdef") and value.strip("0")
     return value if fits else None
 
 

@@ -3,7 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.core.schema import OWN, Row, Tables, address, failure, nanoseconds, nested, summary, text, trace_id, whole
+from proxy.core.schema import (
+    OWN,
+    Row,
+    Tables,
+    address,
+    failure,
+    nanoseconds,
+    nested,
+    span_id,
+    summary,
+    text,
+    trace_id,
+    whole,
+)
 
 ALWAYS = {"service": OWN}
 
@@ -15,6 +28,7 @@ _EVERY = (
     Row("version", "dd.version", text),
     Row("request_id", "http.request_id", text),
     Row("trace_id", "dd.trace_id", trace_id),
+    Row("span_id", "dd.span_id", span_id),
     Row("client_ip", "network.client.ip", address),
 )
 _ANSWER = (

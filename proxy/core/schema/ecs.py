@@ -13,6 +13,7 @@ from proxy.core.schema import (
     line_of,
     nanoseconds,
     nested,
+    span_id,
     summary,
     text,
     trace_id,
@@ -33,6 +34,7 @@ _EVERY = (
     Row("pid", "process.pid", whole),
     Row("request_id", "http.request.id", text),
     Row("trace_id", "trace.id", trace_id),
+    Row("span_id", "span.id", span_id),
     Row("client_ip", "client.ip", address),
 )
 _ANSWER = (

@@ -11,6 +11,7 @@ from proxy.core.schema import (
     file_of,
     line_of,
     nested,
+    span_id,
     summary,
     text,
     trace_id,
@@ -36,6 +37,7 @@ _EVERY = (
     Row("version", "serviceContext.version", text),
     Row("request_id", _SPECIAL + "operation.id", text),
     Row("trace_id", _SPECIAL + "trace", trace_id),
+    Row("span_id", _SPECIAL + "spanId", span_id),
 )
 _ANSWER = (
     Row("method", "httpRequest.requestMethod", text),

@@ -12,6 +12,7 @@ from proxy.core.schema import (
     Tables,
     file_of,
     line_of,
+    span_id,
     summary,
     text,
     trace_id,
@@ -20,7 +21,7 @@ from proxy.core.schema import (
     word_of,
 )  # fmt: skip
 
-RECORD = frozenset({"timeUnixNano", "severityNumber", "severityText", "body", "traceId", "eventName"})
+RECORD = frozenset({"timeUnixNano", "severityNumber", "severityText", "body", "traceId", "spanId", "eventName"})
 """The names that are members of a LogRecord; `resource …` are attributes of the resource, all others of the record."""
 RESOURCE = "resource "
 ALWAYS = {RESOURCE + "service.name": OWN}
@@ -51,6 +52,7 @@ _EVERY = (
     Row("version", RESOURCE + "service.version", text),
     Row("pid", RESOURCE + "process.pid", whole),
     Row("trace_id", "traceId", trace_id),
+    Row("span_id", "spanId", span_id),
     Row("client_ip", "client.address", text),
 )
 _ANSWER = (

@@ -17,6 +17,7 @@ PUBLISHED = {
     "service": "string",
     "message": "string",
     "dd.trace_id": "string",
+    "dd.span_id": "string",
     "dd.version": "string",
     "network.client.ip": "string",
     "network.bytes_read": "number",
@@ -42,7 +43,7 @@ LINES = {
         "status": "error",
         "message": "POST /query 200 miss",
         "evt": {"name": "request", "outcome": "success"},
-        "dd": {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"},
+        "dd": {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7"},
         "network": {"client": {"ip": "192.0.2.7"}, "bytes_read": 12, "bytes_written": 77},
         "http": {
             "request_id": "0123456789abcdef0123456789abcdef", "method": "POST", "url_details": {"path": "/query"},

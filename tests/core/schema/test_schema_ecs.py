@@ -42,6 +42,7 @@ PUBLISHED = {
     "service.name": "keyword",
     "service.version": "keyword",
     "trace.id": "keyword",
+    "span.id": "keyword",
     "url.path": "wildcard",
 }
 OUTCOMES = {"failure", "success", "unknown"}  # what event.outcome may be
@@ -74,7 +75,7 @@ LINES = {
             "request": {"id": "0123456789abcdef0123456789abcdef", "method": "POST", "body": {"bytes": 12}},
             "response": {"status_code": 200, "body": {"bytes": 77}},
         },
-        "trace": {"id": "4bf92f3577b34da6a3ce929d0e0e4736"},
+        "trace": {"id": "4bf92f3577b34da6a3ce929d0e0e4736"}, "span": {"id": "00f067aa0ba902b7"},
         "client": {"ip": "192.0.2.7"},
         "url": {"path": "/query"},
         "error": {"type": "timeout"},

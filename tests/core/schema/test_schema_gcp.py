@@ -23,6 +23,7 @@ SPECIAL = {
     "logging.googleapis.com/operation": {"id": str, "producer": str, "first": bool, "last": bool},
     "logging.googleapis.com/sourceLocation": {"file": str, "line": str, "function": str},
     "logging.googleapis.com/trace": str,
+    "logging.googleapis.com/spanId": str,
     "serviceContext": {"service": str, "version": str},
 }
 
@@ -34,6 +35,7 @@ LINES = {
         "serviceContext": {"service": "frontrunner"},
         "logging.googleapis.com/operation": {"id": "0123456789abcdef0123456789abcdef"},
         "logging.googleapis.com/trace": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "logging.googleapis.com/spanId": "00f067aa0ba902b7",
         "httpRequest": {
             "requestMethod": "POST", "requestUrl": "/query", "status": 200, "remoteIp": "192.0.2.7",
             "cacheHit": False, "cacheLookup": True, "requestSize": "12", "responseSize": "77", "latency": "41.2s",

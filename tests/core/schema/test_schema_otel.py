@@ -56,8 +56,11 @@ def test_every_otlp_line_is_a_message_of_the_protocol(name):
     (record,) = read["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
     (told,) = line["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
     assert SeverityNumber.Value(record.pop("severityNumber")) == told.pop("severityNumber")
-    if "traceId" in told:  # OTLP's JSON has it in hex (its one difference to protobuf's), which reads as base64
-        assert base64.b64encode(base64.b64decode(record.pop("traceId"))).decode() == told.pop("traceId")
+    for name in {
+        "traceId",
+        "spanId",
+    } & told.keys():  # OTLP's JSON has them in hex (its one difference to protobuf's), which reads as base64
+        assert base64.b64encode(base64.b64decode(record.pop(name))).decode() == told.pop(name)
     assert record == told
     assert read["resourceLogs"][0]["resource"] == line["resourceLogs"][0]["resource"]
 
@@ -88,7 +91,7 @@ def test_a_request_in_otel():
     attributes = plain(record.pop("attributes"))
     assert record == {
         "timeUnixNano": "1000000000000000000", "severityNumber": 17, "severityText": "error",
-        "eventName": "frontrunner.request", "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "eventName": "frontrunner.request", "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7",
         "body": {"stringValue": "POST /query 200 miss"},
     }  # fmt: skip
     named = {key: value for key, value in attributes.items() if not key.startswith(OWN)}

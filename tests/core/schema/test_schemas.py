@@ -12,7 +12,7 @@ from odd_fields import NAMES, VALUES, Broken, is_one_line, trees
 from proxy import plugins
 from proxy.core import schema
 from proxy.core.format.json import Json
-from proxy.core.log_line import ORDER
+from proxy.core.log_fields import ORDER
 from proxy.core.schema import OWN, Row, Tables, datadog, ecs, gcp, nested, otel, summary
 from proxy.core.types import Outcome
 
