@@ -18,13 +18,13 @@ class Histogram:
     most: float = 0.0
     buckets: dict[int, int] = field(default_factory=dict)
 
-    def add(self, seconds: float) -> None:
-        """Count one duration."""
-        self.n += 1
-        self.total += seconds
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Count one duration, or as many equal ones."""
+        self.n += times
+        self.total += seconds * times
         self.most = max(self.most, seconds)
         bucket = ceil(log(seconds) / _LOG_RATIO) if seconds > _LEAST else ceil(log(_LEAST) / _LOG_RATIO)
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + times
 
     def merge(self, other: "Histogram") -> None:
         """Count all that `other` counted."""
