@@ -15,7 +15,7 @@ _COLOURS: Final = {"promote": "green", "rollback": "red"}
 
 def report(
     logs: Annotated[
-        list[str] | None, typer.Argument(metavar="[LOG]...", help="Files of the log, also as gzip; - is stdin.")
+        list[str] | None, typer.Argument(metavar="LOG...", help="Files of the log, also as gzip; - is stdin.")
     ] = None,
     *,
     rule: Annotated[
