@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import bypass, check, demo, docs, explain, purge, report, rollout, run, tail, token, warm
+from proxy.cli import bypass, check, demo, docs, explain, init, purge, report, rollout, run, tail, token, warm
 
 INTERRUPTED = 130
 
@@ -51,6 +51,7 @@ def frontrunner(
 
 app.command()(run.run)
 app.command()(demo.demo)
+app.command()(init.init)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(purge.purge)
