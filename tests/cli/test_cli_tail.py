@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -91,6 +92,21 @@ def test_lines_that_are_none_of_ours_are_shown_escaped_and_blank_ones_are_not():
     first, second, third, fourth = result.stdout.splitlines()
     assert (first, third, fourth) == (r"? \x1b[2Jold text", "? [1]", "? (a line of more than 1 MiB)")
     assert "GET /1" in second
+
+
+def test_what_is_written_and_what_takes_its_place_is_shown_until_one_interrupts(log):
+    command = [sys.executable, "-m", "proxy", "tail", str(log), "-n", "1", "--path", "/[!x]*"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as running:
+        assert "GET /29 " in running.stdout.readline()
+        with log.open("a") as file:
+            file.write(written(line("x"), line("later")))
+        assert "GET /later " in running.stdout.readline()
+        log.rename(log.with_suffix(".1"))
+        log.write_text(written(line("anew")))
+        assert "GET /anew " in running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130
+        assert running.stdout.read() == ""
 
 
 COLOURED = {

@@ -134,7 +134,7 @@ async def test_a_real_prometheus_scrapes_it(proxy: Proxy, prometheus: int, expos
     assert (target["health"], target["lastError"]) == ("up", "")
     found = await value(prometheus, "frontrunner_request_duration_seconds_count")
     assert {(one["metric"]["operation"], one["metric"]["outcome"]): one["value"][1] for one in found} == {
-        ("page", "miss"): "2", ("page", "hit"): "1", ("unmatched", "passthrough"): "1",
+        ("page", "miss"): "2", ("page", "hit"): "1", ("default", "miss"): "1",
     }  # fmt: skip
 
 
