@@ -224,3 +224,22 @@ def test_jq(tmp_path: Path) -> None:
     passed = day().count(lambda one: str(one.reason) if one.outcome == "passthrough" else None)
     assert [(reason.decode(), int(n)) for n, reason in map(bytes.split, jq(tmp_path, "jq -r"))] == passed.most_common()
     assert jq(tmp_path, "jq -c 'select(.request_id") == []
+
+
+def test_logrotate(log: Path) -> None:
+    """The file is put aside, and then the proxy is told, once."""
+    folder = log.parent
+    tools = folder / "tools"
+    tools.mkdir()
+    (tools / "systemctl").write_text(f'#!/bin/sh\n[ ! -e {log} ] && echo "$@" >> {folder}/told\n')
+    (tools / "systemctl").chmod(0o755)
+    folder.chmod(0o700)
+    (folder / "conf").write_text(shipped("logrotate", str(log)))
+    (folder / "conf").chmod(0o600)
+    ran = subprocess.run(
+        ["logrotate", "--force", "--state", str(folder / "state"), str(folder / "conf")],
+        env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}, capture_output=True, text=True, timeout=WITHIN_S, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert log.with_name("frontrunner.log.1").read_bytes() == day().lines + FOREIGN
+    assert (folder / "told").read_text() == "kill --kill-who=main --signal=SIGUSR1 frontrunner.service\n"
