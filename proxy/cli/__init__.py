@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__
-from proxy.cli import bypass, check, demo, docs, explain, purge, report, rollout, run, token, warm
+from proxy.cli import bypass, check, demo, docs, explain, init, purge, report, rollout, run, tail, token, warm
 
 INTERRUPTED = 130
 
@@ -51,12 +51,14 @@ def frontrunner(
 
 app.command()(run.run)
 app.command()(demo.demo)
+app.command()(init.init)
 app.command()(check.check)
 app.command()(explain.explain)
 app.command()(purge.purge)
 app.command()(warm.warm)
 app.command()(rollout.rollout)
 app.command()(report.report)
+app.command()(tail.tail)
 app.command()(bypass.bypass)
 app.command()(token.token)
 app.command()(docs.docs)

@@ -1,4 +1,4 @@
-"""`frontrunner report`: what comparing two arms has shown so far, and what it comes to."""
+"""`frontrunner report`: what a log comes to, or what comparing two arms has shown so far."""
 
 import json
 import sys
@@ -14,18 +14,28 @@ _COLOURS: Final = {"promote": "green", "rollback": "red"}
 
 
 def report(
+    logs: Annotated[
+        list[str] | None, typer.Argument(metavar="LOG...", help="Files of the log, also as gzip; - is stdin.")
+    ] = None,
     *,
     rule: Annotated[
-        str, typer.Option("--ab", metavar="RULE", help="A rule whose answers are compared.", show_default=False)
-    ],
+        str | None, typer.Option("--ab", metavar="RULE", help="A rule whose answers are compared.", show_default=False)
+    ] = None,
     feature: Annotated[
         Literal["split", "normalize"], typer.Option(help="What its candidate is: a split, or a normalized query.")
     ] = "split",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as the proxy says it.")] = False,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Of a log: name so many keys.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     url: Url = DEFAULT_URL,
     token: Token = "",
 ) -> None:
-    """Report on whole requests against split (or normalized) ones. Ends with 1 if the verdict is rollback."""
+    """Report on a log: times, what was saved, what cost most, by rule; with --ab on whole requests against split (or normalized) ones. Ends with 1 if that verdict is rollback."""
+    if (rule is None) == (not logs):
+        _fail("either LOG files (- is stdin) or --ab RULE is wanted")
+    if rule is None:
+        from proxy.cli.log_report import report_on
+
+        raise typer.Exit(report_on(logs or [], top=top, as_json=as_json))
     if not rule.replace("-", "").replace("_", "").isalnum():
         _fail("that is no name of a rule")
     answer = sent(url, token, f"rollout/{rule}", "rule")

@@ -26,13 +26,13 @@ class Histogram:
     buckets: dict[int, int] = field(default_factory=dict)
     shift: int = 0
 
-    def add(self, seconds: float) -> None:
-        """Count one duration; only the finest histograms count."""
-        self.n += 1
-        self.total += seconds
+    def add(self, seconds: float, times: int = 1) -> None:
+        """Count one duration, or as many equal ones; only the finest histograms count."""
+        self.n += times
+        self.total += seconds * times
         self.most = max(self.most, seconds)
         bucket = ceil(log(seconds) / _LOG_RATIO) if seconds > _LEAST else _LEAST_BUCKET
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + times
 
     def merge(self, other: "Histogram") -> None:
         """Count all that `other` counted, as coarse as the coarser of both."""

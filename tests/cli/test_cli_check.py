@@ -68,7 +68,9 @@ def test_all_findings_are_printed_one_a_line_and_it_ends_with_1(check):
     assert (result.exit_code, result.stderr) == (1, "")
     first, second = result.stdout.splitlines()
     assert first.startswith("config.yaml:1:11: upstream: found 3; allowed: a URL")
-    assert second.startswith("config.yaml:2:7: log.toto: found toto; allowed: one of to, format, schema")
+    assert second.startswith(
+        "config.yaml:2:7: log.toto: found toto; allowed: one of to, format, sample, headers, query, schema"
+    )
     assert second.endswith("did you mean to?")
 
 

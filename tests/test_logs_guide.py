@@ -1,0 +1,126 @@
+"""Every DuckDB recipe of `frontrunner docs logs` is run as written, over a day and over a sampled one, and comes to what was put in."""
+
+import duckdb
+import pytest
+from day import MIDNIGHT, day, sampled
+from guide_of_logs import blocks
+
+VIEWS, *RECIPES = blocks("DuckDB", "sql")
+
+
+def opened(folder, content):
+    """Return a database over a log, by the guide's own views."""
+    (folder / "frontrunner.log").write_bytes(content)
+    database = duckdb.connect()
+    database.execute("SET file_search_path = ?", [str(folder)])
+    database.execute(VIEWS[1])
+    return database
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return opened(tmp_path_factory.mktemp("day"), day().lines + b"no line of ours\n{}\n")
+
+
+@pytest.fixture(scope="module")
+def tenth(tmp_path_factory):
+    return opened(tmp_path_factory.mktemp("sampled"), sampled())
+
+
+def rows(database, beginning):
+    """Run the one recipe whose prose begins so; return the rows of its last statement."""
+    (recipe,) = [block for prose, block in RECIPES if prose.startswith(beginning)]
+    return database.execute(recipe).fetchall()
+
+
+def of_rule(one):
+    return one.rule or "unmatched"
+
+
+TRIED = {
+    "Hit ratio", "What was saved", "The slowest hundredth", "The costliest keys", "Why requests passed", "How many requests",
+    "What calls upstream took", "What failed",
+}  # fmt: skip
+
+
+def test_each_recipe_is_tried_here():
+    assert len(RECIPES) == len(TRIED)
+    for prose, _ in RECIPES:
+        assert any(prose.startswith(beginning) for beginning in TRIED), prose
+
+
+def test_hit_ratio(whole, tenth):
+    assert rows(whole, "Hit ratio") == [(pytest.approx(day().hit_ratio),)]
+    assert rows(tenth, "Hit ratio") == [(pytest.approx(day().hit_ratio, abs=0.001),)]
+
+
+def test_what_was_saved_by_rule(whole, tenth):
+    saved, spent = (day().total(of_rule, value) for value in (lambda one: one.saved_s, lambda one: one.upstream_s))
+    found = rows(whole, "What was saved")
+    assert [rule for rule, *_ in found] == ["query", "search", "unmatched"]
+    assert {rule: value or 0 for rule, value, _ in found} == pytest.approx(saved)
+    assert {rule: value for rule, _, value in found} == pytest.approx(spent)
+    again = rows(tenth, "What was saved")
+    assert {rule: value or 0 for rule, value, _ in again} == pytest.approx(saved, rel=0.15)
+    assert {rule: value for rule, _, value in again} == pytest.approx(spent)
+
+
+def test_the_slowest_hundredth_by_outcome_and_hour(whole):
+    found = {(outcome, hour.hour): (n, p99) for outcome, hour, n, p99 in rows(whole, "The slowest hundredth")}
+    by = lambda one: (str(one.outcome), one.hour)  # noqa: E731
+    assert {key: n for key, (n, _) in found.items()} == day().count(by)
+    for key, (_, p99) in found.items():
+        durations = sorted(one.duration_s for one in day().put if by(one) == key)
+        place = 0.99 * (len(durations) - 1)
+        below, above = durations[int(place)], durations[min(int(place) + 1, len(durations) - 1)]
+        assert p99 == pytest.approx(below + (above - below) * (place % 1), abs=1e-4), key
+    assert MIDNIGHT % 86_400 == 0
+
+
+def test_the_costliest_keys(whole):
+    cost = day().total(lambda one: one.key_hash, lambda one: one.upstream_s)
+    calls = day().count(lambda one: one.key_hash if one.asked else None)
+    del cost[None]
+    found = rows(whole, "The costliest keys")
+    assert [key for key, *_ in found] == sorted(cost, key=lambda one: -cost[one])[:10]
+    assert [(n, pytest.approx(spent)) for _, _, n, spent in found] == [(calls[key], cost[key]) for key, *_ in found]
+    assert found[0][1] == "/orchestrator/query"
+
+
+def test_why_requests_passed(whole):
+    passed = day().count(lambda one: (of_rule(one), str(one.reason)) if one.outcome == "passthrough" else None)
+    assert {(rule, reason): n for rule, reason, n in rows(whole, "Why requests passed")} == passed
+
+
+def test_lines_and_requests(whole, tenth):
+    n = day().count(lambda one: str(one.outcome))
+    assert {outcome: (lines, all_) for outcome, lines, all_ in rows(whole, "How many requests")} == {
+        outcome: (count, count) for outcome, count in n.items()
+    }
+    found = {outcome: (lines, all_) for outcome, lines, all_ in rows(tenth, "How many requests")}
+    lines, all_ = found.pop("hit")
+    assert (lines, all_) == (n["hit"] // 10, n["hit"] // 10 * 10)
+    assert found == {outcome: (count, count) for outcome, count in n.items() if outcome != "hit"}
+
+
+def test_calls_upstream_by_the_rule_that_led_to_them(whole):
+    calls = day().count(lambda one: of_rule(one) if one.asked else None)
+    spent = day().total(of_rule, lambda one: one.upstream_s)
+    failed = day().count(lambda one: of_rule(one) if one.source == "upstream" else None)
+    found = rows(whole, "What calls upstream took")
+    assert {rule: n for rule, n, *_ in found} == calls
+    assert {rule: total for rule, _, total, *_ in found} == pytest.approx(spent)
+    assert {rule: n for rule, *_, n in found} == {rule: failed[rule] for rule in spent}
+    for rule, _, _, longest, _ in found:
+        assert longest == pytest.approx(max(one.upstream_s for one in day().put if of_rule(one) == rule))
+
+
+def test_what_failed_and_what_was_lost(whole, tmp_path):
+    (recipe,) = [block for prose, block in RECIPES if prose.startswith("What failed")]
+    first, second = duckdb.extract_statements(recipe)
+    assert {(source, error): n for source, error, n in whole.execute(first).fetchall()} == day().count(
+        lambda one: (one.source, one.error) if one.error else None
+    )
+    assert whole.execute(second).fetchall() == [(0,)]
+    dropped = b'{"event":"dropped","count":7}\n{"event":"dropped","count":5}\n'
+    assert opened(tmp_path, dropped).execute(second).fetchall() == [(12,)]
