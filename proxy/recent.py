@@ -27,8 +27,9 @@ class Recent:
 
     def told(self) -> list[dict[str, Any]]:
         """Return their fields, the oldest first."""
-        return [{"timestamp": _shown(wall), **request_fields(line)} for wall, line in list(self._lines)]
+        return [{"timestamp": timestamp(wall), **request_fields(line)} for wall, line in list(self._lines)]
 
 
-def _shown(wall: float) -> str:
+def timestamp(wall: float) -> str:
+    """Return a moment as lines tell it; later ones sort behind."""
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -15,6 +15,7 @@ from proxy.core.history import Window, window
 from proxy.core.operation import Operation, Operations
 from proxy.core.reasons import Reason
 from proxy.core.units import parse_duration
+from proxy.recent import timestamp
 from proxy.upstream.slot import LimitStatus
 
 _ALL: Final = "all"
@@ -108,14 +109,19 @@ class PerformanceDesk:
             most = min(MOST_REQUESTS, int(asked.get("n", "100")))
         except ValueError:
             return problem(request, 400, Reason.BAD_REQUEST, "n is a whole number")
+        until = timestamp(self._clock.wall())  # what ends while others are asked would overtake the cursor
         seen = await self._counts.everybodys(lines=True)
+        lines = [line for line in seen.lines if line["timestamp"] <= until]
         wanted = {name: asked[name] for name in ("rule", "outcome") if name in asked}
-        fits = [
-            line for line in seen.lines
-            if _cursor(line) > asked.get("after", "") and all(line.get(name) == one for name, one in wanted.items())
-        ]  # fmt: skip
-        last = _cursor(seen.lines[-1]) if seen.lines else asked.get("after", "")
-        return JSONResponse({"requests": fits[-most:] if most > 0 else [], "cursor": last})
+        after = asked.get("after")
+        fits = [line for line in lines if all(line.get(name) == one for name, one in wanted.items())]
+        if after is None:
+            told, cursor = fits[len(fits) - most :] if 0 < most < len(fits) else fits[: max(0, most)], ""
+        else:
+            told, cursor = [line for line in fits if _cursor(line) > after][: max(0, most)], after
+        more = after is not None and len(told) == most  # then the cursor must not go beyond these
+        last = told if more else lines
+        return JSONResponse({"requests": told, "cursor": max(cursor, _cursor(last[-1])) if last else cursor})
 
 
 def _window(seconds: float, now: float) -> Window:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from admin_desk import PREFIX, Desk
@@ -104,12 +105,26 @@ async def test_a_cursor_tells_what_is_new() -> None:
     cursor = (await recent(desk))["cursor"]
     after = {"after": cursor}
     desk.count("miss", 1.0, request_id="two")
-    from urllib.parse import urlencode
-
     told = await recent(desk, urlencode(after))
     assert [line["request_id"] for line in told["requests"]] == ["two"]
     again = await recent(desk, urlencode({"after": told["cursor"]}))
     assert (again["requests"], again["cursor"]) == ([], told["cursor"])
+
+
+async def test_who_comes_late_gets_what_he_missed_piece_by_piece() -> None:
+    desk = Desk("query", "search")
+    for number in range(7):
+        desk.count("miss", 1.0, request_id=str(number), rule="search" if number == 6 else "query")
+        desk.clock.advance(1)
+    found, cursor = [], ""
+    for _ in range(4):
+        told = await recent(desk, urlencode({"after": cursor, "n": 3}))
+        found.append([line["request_id"] for line in told["requests"]])
+        cursor = told["cursor"]
+    assert found == [["0", "1", "2"], ["3", "4", "5"], ["6"], []]
+    told = await recent(desk, urlencode({"after": "", "rule": "query"}))
+    assert told["cursor"] == cursor, "what does not fit was seen as well"
+    assert (await recent(desk, urlencode({"after": "zzz"})))["cursor"] == "zzz"
 
 
 async def test_only_those_of_a_rule_or_outcome() -> None:
