@@ -50,13 +50,16 @@ def _hit_fields(
     lookup_s: float, send_s: float, first_byte: float, cost: float,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what `_values` would, at a third of the price: most lines are those of plain hits."""
-    duration_s = _micro(line.duration_s)
+    duration_s = int(line.duration_s * 1e6 + 0.5) / 1e6  # six calls of _micro cost as much as all else here
+    saved_s = cost - line.duration_s
     return {
         "request_id": line.request_id, "client_ip": line.client_ip, "method": line.method, "path": line.path,
         "status": status, "rule": rule, "outcome": line.outcome, "key_hash": key_hash, "age_s": age_s, "ttl_s": ttl_s,
         "upstream_calls": 0, "bytes_in": line.bytes_in, "bytes_out": line.bytes_out, "duration_s": duration_s,
-        "ttfb_s": _micro(first_byte - line.began), "normalize_s": _micro(normalize_s), "lookup_s": _micro(lookup_s),
-        "send_s": _micro(send_s), "overhead_s": duration_s, "saved_s": _micro(max(0.0, cost - line.duration_s)),
+        "ttfb_s": int((first_byte - line.began) * 1e6 + 0.5) / 1e6,
+        "normalize_s": int(normalize_s * 1e6 + 0.5) / 1e6, "lookup_s": int(lookup_s * 1e6 + 0.5) / 1e6,
+        "send_s": int(send_s * 1e6 + 0.5) / 1e6, "overhead_s": duration_s,
+        "saved_s": int(saved_s * 1e6 + 0.5) / 1e6 if saved_s > 0.0 else 0.0,
     }  # fmt: skip
 
 
