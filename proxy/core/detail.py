@@ -45,12 +45,12 @@ class Detail:
     def count(self, line: LogLine) -> None:
         """Count one finished request."""
         if line.cost is not None and line.age_s is not None and line.ttl_s is not None:
-            self._count_stored(line, int(line.age_s), int(line.ttl_s))
+            self._count_stored(line, int(line.age_s), int(line.ttl_s), max(0.0, line.cost - line.duration_s))
         if line.parts and line.upstream_calls:
             arms = self.by_parts.setdefault(_rounded_up(line.parts), {})
             arms.setdefault(WHOLE if line.merge_s is None else SPLIT, Histogram()).add(line.duration_s)
 
-    def _count_stored(self, line: LogLine, age_s: int, ttl_s: int) -> None:
+    def _count_stored(self, line: LogLine, age_s: int, ttl_s: int, saved_s: float) -> None:
         bits = age_s.bit_length()
         self.ages[bits] = self.ages.get(bits, 0) + 1
         bits = ttl_s.bit_length() if ttl_s > 0 else -1
@@ -63,7 +63,7 @@ class Detail:
             if len(self.keys) > 2 * MOST_KEYS:
                 self.keys = self.costliest(MOST_KEYS)
         key.hits += 1
-        key.saved_s += line.saved_s or 0.0
+        key.saved_s += saved_s
 
     def costliest(self, most: int = TOLD_KEYS) -> dict[str, Key]:
         """Return the keys that saved the most."""

@@ -108,8 +108,8 @@ class Operation:
         _timings(self.by_outcome, line.outcome).add(line.duration_s)
         if line.outcome is not Outcome.HIT:
             self.waited.add(line.overhead_s)
-        if line.cost is not None:
-            self.seconds_saved += line.saved_s or 0.0
+        if line.cost is not None and (saved_s := line.cost - line.duration_s) > 0.0:
+            self.seconds_saved += saved_s
         if line.call is not None or line.sent_before:
             self._count_upstream(line)
         if line.arm is not None:
