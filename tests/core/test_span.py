@@ -35,6 +35,11 @@ def test_a_request_that_was_answered_from_the_store():
     }  # fmt: skip
 
 
+def test_a_scheme_that_nobody_knows_is_not_told():
+    span = request_span(line(), Begun(HERE, ABOVE, 100.0), HERE)
+    assert "url.scheme" not in span.attributes
+
+
 NAMES = {
     "by its rule": ("GET", "page", "GET page", {"http.request.method": "GET"}),
     "of no rule": ("POST", None, "POST", {"http.request.method": "POST"}),
