@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,29 @@ def test_every_file_has_a_test_of_its_own():
 def test_no_two_test_files_share_a_name():
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def imported(room):
+    """Return for each module from elsewhere that a room of the repository imports the distributions that hold it."""
+    held, names = packages_distributions(), set()
+    for path in (ROOT / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    return {name: {one.lower().replace("_", "-") for one in held[name]} for name in names - {"proxy"} if name in held}
+
+
+def test_what_is_imported_is_named_in_pyproject_not_only_installed_here():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = {
+        room: {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines}
+        for room, lines in {"proxy": project["dependencies"], **project["optional-dependencies"]}.items()
+    }
+    product = named["proxy"] | named["redis"] | named["otel"] | named["graphql"]
+    for room, allowed in (("proxy", product), ("tests", named["proxy"] | named["test"])):
+        assert {module for module, by in imported(room).items() if not by & allowed} == set(), room
 
 
 def test_nothing_but_what_the_user_asked_for_stands_at_the_top():
