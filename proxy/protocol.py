@@ -22,6 +22,8 @@ MOST_HEAD_BYTES = 2**16
 """Of the fields together; nginx allows 32 KiB, Node 16 KiB. Long lists of ids travel in targets, not in fields."""
 MOST_FIELDS = 500
 HEAD_TIMEOUT_S = 60.0
+LAST_HEAD_WITHIN_S = 1.0
+"""Of a connection that had sent no whole request when the server was told to stop."""
 _LINGER_S = 1.0
 
 _MASK = bytes(range(128)) + b"x" * 128
@@ -38,6 +40,7 @@ class Protocol(HttpToolsProtocol):
         self._at_line = True
         self._line = b""
         self._deaf = False
+        self._ends = False
         self._running: RequestResponseCycle | None = None
         self._body_parser: httptools.HttpRequestParser | None = None
         self._has_upgrade_body = False
@@ -99,6 +102,18 @@ class Protocol(HttpToolsProtocol):
         """Begin a connection; one that never says anything is closed like one that says nothing more."""
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def shutdown(self) -> None:
+        """End when nothing is under way; a request that may be on its way already is waited for, and is the last."""
+        if self.cycle is None or (self._in_head and self.cycle.response_complete):
+            self._ends = True
+            self.loop.call_later(LAST_HEAD_WITHIN_S, self._end_unless_asked)
+        else:
+            super().shutdown()
+
+    def _end_unless_asked(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
     def _head_is_late(self) -> None:
         if self._in_head and not self.transport.is_closing():
@@ -167,7 +182,9 @@ class Protocol(HttpToolsProtocol):
         self._at_line = False
         method = self.parser.get_method().decode("ascii")
         version = self.parser.get_http_version()
-        keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        keep_alive = (
+            not self._ends and version != "1.0" and self.parser.should_keep_alive() and not self.parser.should_upgrade()
+        )
         refused = None
         if method == "CONNECT":
             refused = Refusal(501, Reason.UNKNOWN_METHOD, "CONNECT: this proxy opens no tunnels")

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from fakes import until
 from server_stage import Stage, Turn, staged
 from wire import Client, asked
 
+from proxy import protocol
 from proxy.errors import StartError
 from proxy.protocol import Protocol
 from proxy.server import Server, listen
@@ -51,6 +53,29 @@ async def served(stage: Stage, bound: socket.socket) -> AsyncIterator[Server]:
         yield server
         server.should_exit = True
         await running
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /first HT"], ids=["nothing yet", "half a head"])
+async def test_a_connection_accepted_just_before_the_stop_was_closed_unheard(sent: bytes) -> None:
+    """Its client cannot know that nobody read its first request: that is answered, and is the connection's last."""
+    stage, (bound, url) = Stage(), listen("127.0.0.1", 0, None)
+    async with served(stage, bound) as server, await Client.to(int(url.rpartition(":")[2])) as client:
+        await client.send(sent)
+        await until(lambda: bool(server.server_state.connections))
+        server.should_exit = True
+        await until(lambda: not server.servers[0].is_serving())
+        answer = await client.ask(asked(b"GET", b"/first")[len(sent) :])
+        assert (answer.body, answer.value(b"connection")) == (b"/first", b"close")
+
+
+async def test_one_that_says_nothing_does_not_hold_up_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser connects before it knows what it wants."""
+    monkeypatch.setattr(protocol, "LAST_HEAD_WITHIN_S", 0.05)
+    stage, (bound, url) = Stage(), listen("127.0.0.1", 0, None)
+    async with served(stage, bound) as server, await Client.to(int(url.rpartition(":")[2])) as client:
+        await until(lambda: bool(server.server_state.connections))
+        server.should_exit = True
+        assert await client.rest(5) == (b"", False)
 
 
 async def test_stopping_finishes_what_is_under_way() -> None:
