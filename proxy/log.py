@@ -12,9 +12,11 @@ import structlog
 
 from proxy import __version__
 from proxy.clock import Clock
+from proxy.core.fault import fault
 from proxy.core.format import Format
 from proxy.core.log_fields import call_fields, request_fields
 from proxy.core.log_line import Call, LogLine
+from proxy.core.plain import text
 from proxy.core.sampling import Sampling
 from proxy.log_writer import Nowhere, Place, Writer
 
@@ -23,6 +25,7 @@ MOST_WAITING = 20_000
 """Lines that may wait for a blocked reader; more are dropped and counted."""
 MOST_BYTES = 2**26
 """So are those behind so many bytes."""
+_MOST_MESSAGE_CHARS = 500
 
 Told = LogLine | Mapping[str, Any]
 
@@ -40,12 +43,15 @@ class Log:
         self._lines: deque[tuple[float, str, str, Told]] = deque()
         self._place = place
         self._writer = Writer(place)
+        self._turn = threading.RLock()
+        self._is_flushing = False
+        self._loops_thread = 0
         self._silent = isinstance(place, Nowhere)
         self._sampling = sampling
         self._flush_later: Callable[[], None] | None = None
         self._flush_is_due = False
         self.dropped = 0
-        self._dropped_untold = 0
+        self._dropped_untold = self._lost_counted = 0
         self._stamped: tuple[int, str] = (0, "")
         self._pid = os.getpid()
         self._room = MOST_WAITING
@@ -55,7 +61,11 @@ class Log:
         )
 
     def use_loop(self, call_later: Callable[[float, Callable[[], None]], object]) -> None:
-        """Batch lines from now on: they are rendered and written FLUSH_AFTER_S after the first of them."""
+        """Batch lines from now on: they are rendered and written FLUSH_AFTER_S after the first of them.
+
+        To be called by the loop's thread; the lines of other threads are handed over at once.
+        """
+        self._loops_thread = threading.get_ident()
         self._flush_later = lambda: (call_later(FLUSH_AFTER_S, self.flush), None)[1]
 
     def request(self, line: LogLine, event: str = "request") -> None:
@@ -74,28 +84,31 @@ class Log:
     def failed(self, error: BaseException, request_id: str) -> None:
         """Log what went wrong in a place where it costs nobody an answer."""
         told = {"request_id": request_id} if request_id else {}
-        self.events.error("error", error=repr(error), where=_innermost(error), **told)
+        self.events.error("error", error=fault(error), where=_innermost(error), **told)
 
     def _event(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         if not self._silent:
-            self._add(event, level, fields)
+            self._put(event, level, fields)
             self.flush()
 
     def _add(self, event: str, level: str, told: Told) -> None:
+        self._put(event, level, told)
+        if not self._flush_is_due:
+            self._flush_soon()
+
+    def _put(self, event: str, level: str, told: Told) -> None:
         if len(self._lines) >= self._room and not self._finds_room():
             self._drop()
         else:
             self._lines.append((self._clock.wall(), event, level, told))
-        if not self._flush_is_due:
-            self._flush_soon()
 
     def _finds_room(self) -> bool:
         self._room = MOST_WAITING - self._writer.lines if self._writer.size < MOST_BYTES else 0
         return len(self._lines) < self._room
 
-    def _drop(self) -> None:
-        self.dropped += 1
-        self._dropped_untold += 1
+    def _drop(self, count: int = 1) -> None:
+        self.dropped += count
+        self._dropped_untold += count
 
     def _flush_soon(self) -> None:
         if self._flush_later is None:
@@ -119,43 +132,53 @@ class Log:
 
     def flush(self) -> None:
         """Hand all lines, rendered, to the writer."""
-        self._flush_is_due = False
-        room, rendered = MOST_BYTES - self._writer.size, []
-        while self._lines:  # other threads log as well
+        with self._turn:  # other threads log as well
+            if self._is_flushing:
+                return  # rendering logged something, which is among the lines now
+            self._is_flushing, self._flush_is_due = True, False
             try:
-                line = self._lines.popleft()
-            except IndexError:
-                break
+                self._hand_over()
+            finally:
+                self._is_flushing = False
+        on_loop = self._flush_later is not None and self._loops_thread == threading.get_ident()
+        if self._dropped_untold and on_loop and not self._flush_is_due:
+            self._flush_soon()  # once the reader reads again it is to be told, though nothing else may be
+
+    def _hand_over(self) -> None:
+        lost, self._lost_counted = self._writer.lost - self._lost_counted, self._writer.lost
+        self._drop(lost)
+        room, rendered, told = MOST_BYTES - self._writer.size, [], 0
+        while self._lines:
+            line = self._lines.popleft()
             if room <= 0:
                 self._drop()
                 continue
             rendered.append(self._rendered(*line))
             room -= len(rendered[-1])
         if self._dropped_untold and room > 0 and self._writer.lines + len(rendered) < MOST_WAITING:
-            count, self._dropped_untold = self._dropped_untold, 0
-            rendered.append(self._rendered(self._clock.wall(), "dropped", "warning", {"count": count}))
+            told, self._dropped_untold = self._dropped_untold, 0
+            rendered.append(self._rendered(self._clock.wall(), "dropped", "warning", {"count": told}))
         if rendered:
-            self._writer.put(b"".join(rendered), len(rendered))
+            self._writer.put(b"".join(rendered), len(rendered), told)
         self._finds_room()
-        if self._dropped_untold and self._flush_later is not None and not self._flush_is_due:
-            self._flush_soon()  # once the reader reads again it is to be told, though nothing else may be
 
     def reopen(self) -> None:
         """Write to the file that has the log's name now: the old one was moved away. What fails is told in the old one."""
-        try:
-            self._place.reopen()
-        except OSError as error:
-            self.events.error("config", message=f"the log was not opened again: {error}")
+        with self._turn:
+            self._writer.reopen(self._not_reopened)
 
-    def close(self) -> None:
-        """Write what is left and stop the writer; waits for a blocked reader at most two seconds."""
+    def _not_reopened(self, error: OSError) -> None:
+        self.events.error("config", message=f"the log was not opened again: {error}")
+
+    def close(self) -> bool:
+        """Write what is left and stop the writer; tell whether all is written: a blocked reader is waited for briefly."""
         self.flush()
-        self._writer.close()
+        return self._writer.close()
 
     def let_go(self) -> None:
         """Close it for good: nothing is written any more."""
-        self.close()
-        self._place.close()
+        if self.close():
+            self._place.close()
 
 
 class _Sink:
@@ -186,10 +209,12 @@ class StandardLogging(logging.Handler):
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001  a wrong format is the library's fault, and must not become the caller's
-            message = repr(record.msg)
-        failed = {"error": repr(record.exc_info[1])} if record.exc_info and record.exc_info[1] else {}
+            message = text(record.msg)
+        error = record.exc_info[1] if record.exc_info else None
+        failed = {"error": fault(error), "where": _innermost(error)} if error is not None else {}
         level = "warning" if record.levelno < logging.ERROR else "error"
-        getattr(self._log.events, level)("error", logger=record.name, message=message, **failed)
+        first = message.partition("\n")[0][:_MOST_MESSAGE_CHARS]  # asyncio's others show what an exception holds
+        getattr(self._log.events, level)("error", logger=record.name, message=first, **failed)
 
 
 def _innermost(error: BaseException) -> str:

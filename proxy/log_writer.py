@@ -3,20 +3,25 @@
 import fcntl
 import os
 import queue
+import select
+import stat
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EBADF
 from typing import Protocol
 
 
 class Place(Protocol):
-    """Takes batches of whole lines."""
+    """Takes batches of whole lines, from one thread."""
 
-    def write(self, batch: bytes) -> None:
-        """Write all of a batch; raises OSError where it cannot."""
+    def write(self, batch: bytes) -> int:
+        """Write a batch; return how many of its bytes are written, in whole lines: all, unless no more could be."""
         ...
 
     def reopen(self) -> None:
-        """From the next batch on, write to the file that has this place's name now. Raises OSError where there can be none."""
+        """From now on, write to the file that has this place's name. Raises OSError where there can be none."""
         ...
 
     def close(self) -> None:
@@ -27,8 +32,9 @@ class Place(Protocol):
 class Nowhere:
     """Takes everything and keeps nothing."""
 
-    def write(self, batch: bytes) -> None:
+    def write(self, batch: bytes) -> int:
         """Write nothing."""
+        return len(batch)
 
     def reopen(self) -> None:
         """Do nothing."""
@@ -38,14 +44,16 @@ class Nowhere:
 
 
 class Stdout:
-    """The standard output, whoever reads it."""
+    """The standard output, whoever reads it. Raises OSError where it is closed."""
 
     def __init__(self) -> None:
+        if sys.stdout is None:
+            raise OSError(EBADF, "it is closed")
         self._descriptor = sys.stdout.fileno()
 
-    def write(self, batch: bytes) -> None:
-        """Write all of a batch."""
-        _write_all(self._descriptor, batch)
+    def write(self, batch: bytes) -> int:
+        """Write a batch."""
+        return _write_lines(self._descriptor, batch)
 
     def reopen(self) -> None:
         """Do nothing: it has no name."""
@@ -60,33 +68,24 @@ class File:
     def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor = self._opened()
-        self._next: int | None = None
-        self._turn = threading.Lock()
 
     def _opened(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
-    def write(self, batch: bytes) -> None:
-        """Write all of a batch."""
-        with self._turn:
-            if self._next is not None:
-                os.close(self._descriptor)
-                self._descriptor, self._next = self._next, None
-            _write_all(self._descriptor, batch)
+    def write(self, batch: bytes) -> int:
+        """Write a batch."""
+        return _write_lines(self._descriptor, batch)
 
     def reopen(self) -> None:
-        """Open the file of this name, and write to it from the next batch on; what fails changes nothing."""
-        opened, before = self._opened(), self._next
-        self._next = opened
-        if before is not None:
-            os.close(before)
+        """Open the file of this name, and write to it from now on; what fails changes nothing."""
+        before, self._descriptor = self._descriptor, self._opened()
+        os.close(before)
 
     def close(self) -> None:
         """Close it."""
-        with self._turn:
-            for descriptor in {self._descriptor, self._next or self._descriptor} - {-1}:
-                os.close(descriptor)
-            self._descriptor, self._next = -1, None
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 class Locked:
@@ -98,11 +97,11 @@ class Locked:
         self.reopen = place.reopen
         self.close = place.close
 
-    def write(self, batch: bytes) -> None:
-        """Write all of a batch while nobody else does."""
+    def write(self, batch: bytes) -> int:
+        """Write a batch while nobody else does."""
         fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
-            self._place.write(batch)
+            return self._place.write(batch)
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN)
 
@@ -118,19 +117,57 @@ def place_of(word: str, lock: int | None = None) -> Place:
     return place if lock is None else Locked(place, lock)
 
 
-def _write_all(descriptor: int, batch: bytes) -> None:
-    while batch:
-        batch = batch[os.write(descriptor, batch) :]
+def _write_lines(descriptor: int, batch: bytes) -> int:
+    """Write a batch; return how much of it is written, in whole lines, where a disk is full or nobody reads any more."""
+    size, rest = os.fstat(descriptor).st_size, memoryview(batch)
+    try:
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:  # whoever else has the pipe can make it so
+                select.select([], [descriptor], [])
+    except OSError:
+        whole = batch.rfind(b"\n", 0, len(batch) - len(rest)) + 1
+        with suppress(OSError):
+            _shorten(descriptor, size + whole)  # the next line would be torn as well
+        return whole
+    return len(batch)
+
+
+def _shorten(descriptor: int, size: int) -> None:
+    told = os.fstat(descriptor)
+    if stat.S_ISREG(told.st_mode) and told.st_size > size:
+        os.ftruncate(descriptor, size)
+        os.lseek(descriptor, 0, os.SEEK_END)
+
+
+class _Batch:
+    """Lines to be written; the last of them says that `told` others were dropped, where that is not 0."""
+
+    __slots__ = ("lines", "text", "told")
+
+    def __init__(self, text: bytes, lines: int, told: int) -> None:
+        self.text, self.lines, self.told = text, lines, told
+
+    def lost(self, written: int) -> int:
+        """Return how many lines are lost where so many bytes were written; a word of lost ones loses those, not itself."""
+        lost = self.text.count(b"\n", written)
+        return lost - 1 + self.told if lost and self.told else lost
 
 
 class Writer:
-    """One daemon thread that writes batches in order."""
+    """One daemon thread that writes batches in order, and opens the place again in between.
+
+    Its methods are for one thread at a time.
+    """
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._batches: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
+        self._due: queue.SimpleQueue[_Batch | Callable[[], None] | None] = queue.SimpleQueue()
         # each counter has one thread that adds to it
         self._put_lines = self._put_bytes = self._written_lines = self._written_bytes = 0
+        self.lost = 0
+        """Lines that the place did not take."""
         self._thread: threading.Thread | None = None
 
     @property
@@ -143,28 +180,50 @@ class Writer:
         """Return how many bytes wait."""
         return self._put_bytes - self._written_bytes
 
-    def put(self, batch: bytes, lines: int) -> None:
-        """Have a batch written behind all others."""
+    def put(self, batch: bytes, lines: int, told: int = 0) -> None:
+        """Have a batch written behind all others; its last line says that `told` were dropped."""
+        self._put_lines += lines
+        self._put_bytes += len(batch)
+        self._do(_Batch(batch, lines, told))
+
+    def reopen(self, failed: Callable[[OSError], None]) -> None:
+        """Have the place opened again behind all batches so far; `failed` is called by the thread where it cannot be."""
+
+        def reopen() -> None:
+            try:
+                self._place.reopen()
+            except OSError as error:
+                failed(error)
+
+        self._do(reopen)
+
+    def _do(self, due: "_Batch | Callable[[], None]") -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="frontrunner-log", daemon=True)
             self._thread.start()
-        self._put_lines += lines
-        self._put_bytes += len(batch)
-        self._batches.put((batch, lines))
+        self._due.put(due)
 
     def _run(self) -> None:
-        while (item := self._batches.get()) is not None:
-            batch, lines = item
-            try:
-                self._place.write(batch)
-            except OSError:
-                pass  # a closed pipe or a full disk costs log lines, never an answer
-            self._written_lines += lines
-            self._written_bytes += len(batch)
+        while (due := self._due.get()) is not None:
+            if isinstance(due, _Batch):
+                self._write(due)
+            else:
+                due()
 
-    def close(self) -> None:
-        """Write what waits and stop; waits for a blocked reader at most two seconds."""
-        if self._thread is not None:
-            self._batches.put(None)
-            self._thread.join(timeout=2.0)
-            self._thread = None
+    def _write(self, batch: _Batch) -> None:
+        try:
+            written = self._place.write(batch.text)
+        except OSError:
+            written = 0
+        self.lost += batch.lost(written)
+        self._written_lines += batch.lines
+        self._written_bytes += len(batch.text)
+
+    def close(self) -> bool:
+        """Write what waits and stop; tell whether all is done: a blocked reader is waited for two seconds at most."""
+        if self._thread is None:
+            return True
+        thread, self._thread = self._thread, None
+        self._due.put(None)
+        thread.join(timeout=2.0)
+        return not thread.is_alive()

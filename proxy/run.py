@@ -65,4 +65,7 @@ def _serve(
     signals: dict[int, Callable[[], None]] = {
         signal.SIGHUP: hung_up, signal.SIGUSR1: proxy.log.reopen, signal.SIGUSR2: proxy.turn_bypass,
     }  # fmt: skip
-    return server.run(proxy, bound, tell or ready, signals, parent=parent, finish_within_s=finish)
+    try:
+        return server.run(proxy, bound, tell or ready, signals, parent=parent, finish_within_s=finish)
+    finally:
+        proxy.log.close()  # however it ended, all that was seen is told

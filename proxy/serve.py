@@ -144,7 +144,7 @@ class Serve:
         return LogLine(
             request_id=(b"x-request-id" in request.fields and request_id(request.headers)) or self._new_id(),
             method=request.method,
-            path=request.path.decode("utf-8", "backslashreplace"),
+            path=request.shown_path,
             began=self._clock.timer(),
             client_ip=request.client.ip,
             trace_id=trace_id(request.headers) if b"traceparent" in request.fields else None,

@@ -5,6 +5,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from errno import EADDRINUSE
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from proxy.errors import StartError
 from proxy.protocol import Protocol
 
 KEEP_ALIVE_S = 75
+FORCED_STOP_S = 3.0
 NO_SIGNALS: Mapping[int, Callable[[], None]] = {}
 
 
@@ -45,6 +47,17 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()  # what was loaded stays: no later collection need look at it again
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; where a second Ctrl-C does not wait for what is under way, that is cut off, and told all the same."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FORCED_STOP_S):
+                    for task in self.server_state.tasks:
+                        task.cancel()
+                    await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+                    await self.lifespan.shutdown()
 
     def _orphaned(self) -> None:
         """Stop: nobody is left who would pass signals on, and a new parent wants the port."""

@@ -101,7 +101,7 @@ def test_an_error_of_ours_is_an_event_that_says_where(tmp_path):
     made._failed(ValueError("never raised"), "")
     made.log.close()
     first, second = [json.loads(line) for line in log.read_text().splitlines()]
-    assert (first["event"], first["error"], first["request_id"]) == ("error", "ValueError('odd')", "id")
+    assert (first["event"], first["error"], first["request_id"]) == ("error", "ValueError", "id")
     assert first["where"].startswith(__file__)
     assert second["where"] == ""
 

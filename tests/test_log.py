@@ -32,13 +32,16 @@ class Reader:
         self.free.set()
         self.asked = threading.Event()
         self.error: Exception | None = None
+        self.takes: int | None = None
 
-    def write(self, batch: bytes) -> None:
+    def write(self, batch: bytes) -> int:
         self.asked.set()
         assert self.free.wait(20)
         if self.error is not None:
             raise self.error
-        self.batches.append(batch)
+        whole = batch if self.takes is None else b"".join(batch.splitlines(keepends=True)[: self.takes])
+        self.batches.append(whole)
+        return len(whole)
 
     def reopen(self) -> None:
         if self.error is not None:
@@ -346,23 +349,72 @@ def test_libraries_warnings_and_threads_are_heard(log: Log, reader: Reader, capf
     told = [one.get("logger") for one in reader.lines]
     assert told == ["uvicorn.error", "aiohttp.client", "httpx2", "asyncio", "py.warnings", None]
     assert "old ways" in reader.lines[-2]["message"]
-    assert reader.lines[-1]["error"] == "ValueError('in a thread')"
+    assert reader.lines[-1]["error"] == "ValueError"
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_reader_that_is_gone_is_no_error(log: Log, reader: Reader) -> None:
-    """A closed pipe or a full disk costs lines, never an answer; later lines are written again."""
+    """A closed pipe or a full disk costs lines, never an answer; later lines are written again, and tell how many."""
     reader.error = BrokenPipeError()
     log.request(line(0))
     log.close()
     reader.error = None
     log.request(line(1))
     log.close()
-    assert [one["path"] for one in reader.lines] == ["/1"]
+    assert [one.get("path", one.get("count")) for one in reader.lines] == ["/1", 1]
+
+
+def test_lines_that_a_full_disk_did_not_take_were_missing_without_a_word(log: Log, reader: Reader) -> None:
+    """Nor is a `dropped` line lost with what it tells."""
+    loop = Loop()
+    log.use_loop(loop.call_later)
+
+    def told(*numbers: int) -> None:
+        for number in numbers:
+            log.request(line(number))
+        loop.run()
+        log.close()
+
+    reader.takes = 2
+    told(0, 1, 2, 3, 4)
+    reader.takes = 1
+    told(5)
+    reader.takes = 0
+    told(6)
+    reader.takes = None
+    told(7)
+    assert [one.get("path", one.get("count")) for one in reader.lines] == ["/0", "/1", "/5", "/7", 4]
+    assert log.dropped >= 4
+
+
+def test_what_was_logged_while_a_line_was_rendered_stood_before_it(reader: Reader) -> None:
+    """A warning may be raised anywhere; it waits for its turn, and nothing for itself."""
+
+    class Talks(Json):
+        def render(self, fields: Any) -> bytes:
+            if fields["event"] == "first":
+                log.events.warning("second")
+            return super().render(fields)
+
+    log = Log(Talks(), reader, FakeClock())
+    log.events.info("first")
+    log.close()
+    assert [one["event"] for one in reader.lines] == ["first", "second"]
+
+
+def test_lines_of_another_thread_asked_the_loop_for_a_flush(log: Log, reader: Reader) -> None:
+    """It is not theirs to call."""
+    loop = Loop()
+    log.use_loop(loop.call_later)
+    thread = threading.Thread(target=lambda: log.events.warning("of another"))
+    thread.start()
+    thread.join(10)
+    log.close()
+    assert (loop.due, [one["event"] for one in reader.lines]) == ([], ["of another"])
 
 
 def test_events_from_other_threads_are_whole(log: Log, reader: Reader) -> None:
-    """Libraries log from threads of their own."""
+    """Libraries log from threads of their own; each thread's lines stay in its order, and one thread writes."""
     log.use_loop(Loop().call_later)
     raised: list[BaseException] = []
 
@@ -380,9 +432,24 @@ def test_events_from_other_threads_are_whole(log: Log, reader: Reader) -> None:
         thread.join(20)
     log.close()
     assert raised == []
-    assert sorted((one["name"], one["number"]) for one in reader.lines) == [
-        (a, b) for a in range(4) for b in range(200)
-    ]
+    told = [(one["name"], one["number"]) for one in reader.lines]
+    assert sorted(told) == [(a, b) for a in range(4) for b in range(200)]
+    assert all([b for a, b in told if a == name] == list(range(200)) for name in range(4))
+
+
+def test_what_a_library_says_beyond_its_first_line_is_not_told(log: Log, reader: Reader) -> None:
+    """Asyncio shows the exceptions of tasks there, and they show what a client sent."""
+    logger = logging.getLogger("a.loud.library")
+    logger.addHandler(handler := StandardLogging(log))
+    logger.propagate = False
+    try:
+        logger.error("never retrieved\nfuture: <Task exception=ValueError('4111')>")
+        logger.error("x" * 100_000)
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = True
+    log.close()
+    assert [one["message"] for one in reader.lines] == ["never retrieved", "x" * 500]
 
 
 def test_standard_logging_goes_through_the_same_pipe(log: Log, reader: Reader) -> None:
@@ -409,9 +476,10 @@ def test_standard_logging_goes_through_the_same_pipe(log: Log, reader: Reader) -
             "level": "error",
             "logger": "a.library",
             "message": "it failed",
-            "error": "ValueError('a fault')",
+            "error": "ValueError",
         },
     ]
+    assert reader.lines[-1]["where"].partition(":")[0] == __file__
 
 
 def test_a_library_that_logs_badly_does_not_break_a_request(log: Log, reader: Reader, capsys: Any) -> None:

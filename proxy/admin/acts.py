@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from proxy.admin.problems import answer as problem
 from proxy.bypass import Bypass
 from proxy.core.explain import target_shown
+from proxy.core.fault import fault
 from proxy.core.reasons import Reason
 from proxy.core.types import Outcome
 from proxy.core.types import Request as ClientRequest
@@ -157,7 +158,7 @@ class Acts:
         except (ValueError, ClientDisconnect) as error:
             return problem(request, 400, Reason.BAD_REQUEST, str(error))
         except Exception as error:  # noqa: BLE001  whose message may name what nobody should read
-            self._audit("error", level="error", error=repr(error))
+            self._audit("error", level="error", error=fault(error))
             told = f"nothing is certain: {type(error).__name__}, the log has more"
             return problem(request, 500, Reason.INTERNAL, told)
 

@@ -8,11 +8,14 @@ from proxy.core.log_line import LogLine
 from proxy.core.types import Outcome
 
 _SPACE: Final = 2**64
+_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """Writes all lines of errors, fallbacks, mismatches, and what took `slower_than` seconds; of others `rate` (0…1).
+
+    What is compared once it has left may yet be a mismatch.
 
     The lines of one trace are written together: whether they are depends on its id, else on the request's.
     """
@@ -35,8 +38,10 @@ class Sampling:
             line.error is not None
             or line.error_source is not None
             or line.outcome is Outcome.ERROR
+            or (line.status or 0) >= _SERVER_ERROR
             or line.duration_s >= self.slower_than
             or line.fell_back is not None
             or line.would_differ is True
+            or line.after is not None
             or passed_in_vain
         )

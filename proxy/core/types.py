@@ -68,6 +68,12 @@ class Request:
         return self.target.partition(b"?")[0]
 
     @property
+    def shown_path(self) -> str:
+        """Return the path as text, without the credentials that a target of another form may begin with."""
+        path = self.path if self.target.startswith(b"/") else self.path.rpartition(b"@")[2]
+        return path.decode("utf-8", "backslashreplace")
+
+    @property
     def query(self) -> bytes:
         """Return the raw query, without `?`."""
         return self.target.partition(b"?")[2]

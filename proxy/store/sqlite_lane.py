@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from proxy.core.fault import fault
 from proxy.errors import SqliteError
 from proxy.store.sqlite_files import BUSY_S, Files, close, is_broken, is_busy, is_full
 
@@ -153,7 +154,7 @@ class Lane:
             self._disconnect()
             with suppress(sqlite3.Error, OSError, SqliteError):
                 self._files.set_aside(self._in_use if known else self._files.in_use())
-        told = str(error) if isinstance(error, SqliteError) else f"{self._files.path}: {error!r}"
+        told = str(error) if isinstance(error, SqliteError) else f"{self._files.path}: {fault(error)}"
         return [(job, None, SqliteError(told)) for job in jobs]
 
     def _connected(self) -> sqlite3.Connection:

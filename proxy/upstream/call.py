@@ -85,7 +85,7 @@ class Upstream:
         outgoing = self._outgoing(request, request_id)
         if not isinstance(outgoing.body, bytes):
             outgoing = replace(outgoing, body=_Counted(outgoing.body, call))
-        call.method, call.path = request.method, request.path.decode("utf-8", "backslashreplace")
+        call.method, call.path = request.method, request.shown_path
         call.began, call.asked_at, call.ended = self._clock.timer(), self._clock.wall(), None
         if SHADOW[0] not in request.fields:
             self._protection.budget.add()

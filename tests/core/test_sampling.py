@@ -22,6 +22,9 @@ ALWAYS = {
     "a slow one": line(seconds=1.0),
     "a fallback": line(outcome=Outcome.MISS, fell_back="frame"),
     "what passed though it has a rule": line(outcome=Outcome.PASSTHROUGH, reason="cookie"),
+    "an upstream that said that it failed": line(outcome=Outcome.PASSTHROUGH, rule=None, status=503),
+    "an error from the store": line(status=500),
+    "what is compared once it has left": line(outcome=Outcome.MISS, after=[print]),
     "a mismatch": line(outcome=Outcome.MISS, would=Outcome.HIT, would_differ=True),
 }
 
@@ -34,6 +37,7 @@ def test_what_is_of_interest_is_always_written(one):
 
 SELDOM = {
     "a quick hit": line(),
+    "what is not there": line(outcome=Outcome.MISS, status=404),
     "a quick miss": line(outcome=Outcome.MISS),
     "what no rule names": line(outcome=Outcome.PASSTHROUGH, rule=None),
     "what would have been the same": line(outcome=Outcome.MISS, would_differ=False),

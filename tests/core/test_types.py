@@ -41,6 +41,21 @@ def test_joined_fields(headers, value):
     assert Response(200, headers).header(b"a") == value
 
 
+SHOWN = {
+    "as it came": (b"/a%20b?c=1", "/a%20b"),
+    "bytes that are no text": (b"/\xff", "/\\xff"),
+    "an @ in a path": (b"/@bob:x@y", "/@bob:x@y"),
+    "credentials before an authority": (b"bob:hunter2@host:80", "host:80"),
+    "credentials in a scheme of somebody's": (b"foo://bob:hunter2@host/path?q", "host/path"),
+    "the whole server": (b"*", "*"),
+}
+
+
+@pytest.mark.parametrize(("target", "shown"), SHOWN.values(), ids=SHOWN)
+def test_credentials_in_a_target_were_shown_in_the_log(target, shown):
+    assert Request("CONNECT", target).shown_path == shown
+
+
 @given(st.binary(), st.binary())
 def test_path_and_query_are_the_whole_target(path, query):
     request = Request("GET", path.replace(b"?", b"") + b"?" + query)

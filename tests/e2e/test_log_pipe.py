@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import time
 
 import pytest
 import yaml
-from running import TOKEN
+from fakes import until
+from running import TOKEN, Proxy
 from wire import Client, RawUpstream, asked, reply
 
 LONG = "x" * 15_000
@@ -103,3 +105,29 @@ async def test_a_file_that_was_moved_away_is_opened_again_and_no_line_is_lost(tm
     requests = [line["request_id"] for line in lines if line["event"] == "request"]
     assert len(requests) == len(set(requests)) == sum(map(len, took))
     assert file.stat().st_size > 0
+
+
+async def test_a_second_ctrl_c_took_the_lines_of_what_it_cut_off(tmp_path):
+    """It ends requests at once, and nothing is left untold."""
+
+    async def never(_):
+        await asyncio.sleep(60)
+
+    async with RawUpstream(never) as upstream:
+        proxy = Proxy({"upstream": upstream.url}, tmp_path).start()
+        asking = asyncio.create_task(proxy.ask("GET", "/slow"))
+        await upstream.arrived(b"/slow")
+        proxy.process.send_signal(signal.SIGINT)
+        await until(lambda: not is_open(proxy.port))
+        proxy.process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(proxy.process.wait, 10) == 130
+        await asking
+        proxy.kill()
+        assert [line["path"] for line in proxy.found(event="request")] == ["/slow"]
+        assert [line["path"] for line in proxy.found(event="upstream_call")] == ["/slow"]
+        assert proxy.found(event="error") == []
+
+
+def is_open(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
