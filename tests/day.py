@@ -171,7 +171,11 @@ class Kept:
     """A place that keeps what is written."""
 
     def __init__(self, written: list[bytes]) -> None:
-        self.write = written.append
+        self._written = written
+
+    def write(self, batch: bytes) -> int:
+        self._written.append(batch)
+        return len(batch)
 
     def reopen(self) -> None:
         pass
