@@ -1,46 +1,44 @@
 """What all processes of one proxy have counted together: the same, whichever of them is asked.
 
 Each pins a tally of its own counts to the board, once a second if there is news, and at once when another asks. What a
-process that has ended had counted, one that runs takes as its own, so that notes do not pile up and nothing is lost.
+process had counted that is gone goes into an archive, so that notes do not pile up and nothing is lost.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any, Final
 
 import orjson
 
+from proxy.archive import GONE_AFTER_S, Archive
 from proxy.clock import Clock
 from proxy.core.census import STILL_THERE_S, Census, census, is_alive
-from proxy.core.detail import Details
-from proxy.core.history import Window
-from proxy.core.operation import Operations
-from proxy.core.tally import Held, Spans, Tally, counting, ring_of, ring_written, spans_of, tally_of
+from proxy.core.history import FINEST, Window, pack_all
+from proxy.core.tally import Held, Spans, Tally
 from proxy.recent import Recent
 from proxy.stats import Stats
 from proxy.store import Shared, Wire
+from proxy.tally_notes import Moved, TallyNotes
 from proxy.tasks import Tasks
 
 KEEP_UP_EVERY_S: Final = 1.0
 BUDGET_S: Final = 2.0
 """How long the board may take."""
-GONE_AFTER_S: Final = 120.0
-GONE_ELSEWHERE_AFTER_S: Final = 86_400.0
-"""On another machine: its own processes come first."""
-LASTS_S: Final = 90 * 86_400.0
 
 _ASKED = b"?"
 _FOR_NUMBERS, _FOR_LINES = b"n", b"l"
-_TALLY, _RING, _LINES = "tally ", "ring ", "lines "
+_HEARD, _LINES = "heard ", "lines "
 _PIN_RING_AFTER: Final = {"10s": 6, "5m": 1, "1h": 1}
 """So many closed spans of a grain are told in the tally before its ring is written down again."""
 _MOST_HEARD = 8
 _LOOK_AGAIN_S, _MOST_LOOKS = 0.01, 30
 """Who is asked answers within a third of a second, or is known by what it told before."""
-_GONE_S = 0.001
+_MOST_READINGS = 3
+
+Rings = dict[str, dict[str, Spans]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,8 @@ class CensusTaker:
         self._recent = recent
         self._now = now
         self._shared = shared
+        self._notes = TallyNotes(shared) if shared is not None else None
+        self._archive = Archive(shared, clock, machine, name) if shared is not None else None
         self._wire = wire
         self._tasks = tasks
         self._clock = clock
@@ -70,177 +70,167 @@ class CensusTaker:
         self._name = name
         self._failed = failed
         self._heard: deque[str] = deque(maxlen=_MOST_HEARD)
-        self._took: tuple[str, ...] = ()
-        self._told: Tally | None = None
-        self._told_at = self._looked_at = 0.0
+        self._others: dict[str, Tally] = {}
+        """What was read last: counters must not fall while the board cannot be read."""
+        self._told_at: float | None = None
+        self._told_counted = -1
+        self._steady_since = 0.0
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
         """Begin to tell."""
-        if self._shared is not None:
-            self._tasks.start(self._keep_up_for_ever(self._shared))
+        self._tasks.start(self._again_and_again(self.keep_up, KEEP_UP_EVERY_S, BUDGET_S))
+        if self._archive is not None:
+            self._tasks.start(self._again_and_again(self.tend, STILL_THERE_S, None))
 
     async def close(self) -> None:
         """Tell all that was counted, and that this process has ended."""
-        if self._shared is not None:
-            await self._guarded(self._pin(self._shared, left=True))
+        await self._guarded(self._pin(left=True), BUDGET_S)
 
     def hear(self, message: bytes) -> None:
         """Tell at once what was counted here, if another process asks for it."""
         if message.startswith(_ASKED) and self._shared is not None:
             question, lines = message[2:].decode("ascii", "replace"), message[1:2] == _FOR_LINES
-            self._tasks.start(self._guarded(self._answer(self._shared, question, lines=lines)))
+            self._tasks.start(self._guarded(self._answer(self._shared, question, lines=lines), BUDGET_S))
 
     async def _answer(self, shared: Shared, question: str, *, lines: bool) -> None:
         if lines:
             await shared.pin(f"{_LINES}{self._name}", orjson.dumps(self._recent.told(), default=str), STILL_THERE_S)
+        await self._pin()
         self._heard.append(question)
-        await self._pin(shared)
+        await shared.pin(f"{_HEARD}{self._name}", " ".join(self._heard).encode(), STILL_THERE_S)
 
-    async def _keep_up_for_ever(self, shared: Shared) -> None:
+    async def _again_and_again(
+        self, act: Callable[[], Awaitable[None]], every_s: float, within_s: float | None
+    ) -> None:
         while True:
-            await self._guarded(self.keep_up(shared))
-            await asyncio.sleep(KEEP_UP_EVERY_S)
+            await self._guarded(act(), within_s)
+            await asyncio.sleep(every_s)
 
-    async def keep_up(self, shared: Shared) -> None:
-        """Tell what is new here, and take what processes counted that are gone."""
-        now = self._clock.wall()
-        if self._told_at and now - self._told_at > GONE_AFTER_S / 2:
-            await self._begin_anew_if_taken(shared)
-        await self._pin_rings(shared)
-        if self._has_news() or now - self._told_at >= STILL_THERE_S:
-            await self._pin(shared)
-        if now - self._looked_at >= STILL_THERE_S:
-            self._looked_at = now
-            await self._take_those_gone(shared)
+    async def keep_up(self) -> None:
+        """Pack what is over, and tell what is new here."""
+        await self._pack()
+        await self._pin_rings()
+        is_quiet = self._stats.counted == self._told_counted
+        if self._told_at is None or not is_quiet or self._clock.wall() - self._told_at >= STILL_THERE_S:
+            await self._pin()
 
-    def _has_news(self) -> bool:
-        told = self._told
-        return told is None or told.operations != self._stats.operations or self._took != told.took
+    async def tend(self) -> None:
+        """Archive what processes counted that are gone."""
+        if self._archive is not None and self._told_at is not None:
+            is_steady = self._clock.wall() - self._steady_since > GONE_AFTER_S
+            await self._archive.tend(is_steady=is_steady)
 
-    async def _pin(self, shared: Shared, *, left: bool = False) -> None:
+    async def _pack(self) -> None:
+        self._stats.fold()
+        history = self._stats.history
+        if unpacked := history.unpacked():
+            history.keep(unpacked, await asyncio.to_thread(pack_all, unpacked))
+
+    async def _pin(self, *, left: bool = False) -> None:
+        if self._notes is None:
+            return
         async with self._turn:  # an older tally must not come after a newer one
-            tally, now = self._tally(left=left), self._clock.wall()
-            await shared.pin(f"{_TALLY}{self._name}", tally.written(), LASTS_S)
-            self._told, self._told_at = tally, now
+            if self._told_at is not None and self._clock.wall() - self._told_at > GONE_AFTER_S / 2:
+                async with self._notes.alone(self._name):
+                    await self._begin_anew_if_taken(self._notes)
+                    await self._put(self._notes, left=left)
+            else:
+                await self._put(self._notes, left=left)
+
+    async def _put(self, notes: TallyNotes, *, left: bool) -> None:
+        tally = self._tally(left=left)
+        counted = self._stats.counted
+        await notes.pin(self._name, tally)
+        if self._told_at is None or tally.at - self._told_at > GONE_AFTER_S / 2:
+            self._steady_since = tally.at
+        self._told_at, self._told_counted = tally.at, counted
+
+    async def _begin_anew_if_taken(self, notes: TallyNotes) -> None:
+        """Count under another name if this process was taken for gone: it was held up, its counts are the archive's."""
+        if any(self._name in one.took for one in (await notes.tallies()).values()):
+            self._stats.forget()
+            self._name = f"{self._name}+"
 
     def _tally(self, *, left: bool = False) -> Tally:
-        stats, now, operations = self._stats, self._now(), Operations()
-        operations.merge(stats.operations)
+        stats, now = self._stats, self._now()
+        operations, (number, counted) = stats.operations.copied(), stats.history.open()
+        spans = stats.history.news()
+        spans[FINEST.word][number] = counted
         return Tally(
-            self._machine, self._clock.wall(), stats.since, operations, stats.far, stats.details,
-            {word: ring.spans() for word, ring in stats.history.rings.items()}, self._took, tuple(self._heard), left,
-            now.held, now.evictions + stats.evictions, now.waiting,
+            self._machine, self._clock.wall(), stats.since, operations, details=stats.details.copied(), spans=spans,
+            left=left, held=now.held, evictions=now.evictions, waiting=now.waiting, open=number,
+            kept_from={word: ring.kept_from for word, ring in stats.history.rings.items()},
         )  # fmt: skip
 
-    async def _pin_rings(self, shared: Shared) -> None:
-        self._stats.fold()
+    async def _pin_rings(self) -> None:
         for word, ring in self._stats.history.rings.items():
-            if len(ring.unpinned) >= _PIN_RING_AFTER[word]:
-                pinned, spans = set(ring.unpinned), dict(ring.closed)
-                await shared.pin(f"{_RING}{self._name} {word}", ring_written(spans), LASTS_S)
-                ring.unpinned -= {number for number in pinned if ring.closed.get(number) is spans.get(number)}
-
-    async def _tallies(self, shared: Shared) -> dict[str, Tally]:
-        """Return what the other processes have told."""
-        notes = await shared.notes(_TALLY)
-        own = f"{_TALLY}{self._name}"
-        read = {name.removeprefix(_TALLY): tally_of(note) for name, note in notes.items() if name != own}
-        return {name: tally for name, tally in read.items() if tally is not None}
-
-    async def _begin_anew_if_taken(self, shared: Shared) -> None:
-        """Count under another name if this process was taken for gone: it was held up, its counts are another's now."""
-        others = await self._tallies(shared)
-        if any(self._name in one.took for one in others.values()):
-            self._stats.forget()
-            self._name, self._told, self._took = f"{self._name}+", None, ()
-
-    async def _take_those_gone(self, shared: Shared) -> None:
-        """Count as one's own what processes counted that are gone."""
-        others = await self._tallies(shared)
-        self._took = tuple(name for name in self._took if name in others)
-        gone = {name: one for name, one in counting(others).items() if self._is_gone(one) and name not in self._took}
-        if gone and await shared.lease(b"takes tallies".ljust(20, b"."), self._name, 2 * BUDGET_S) is not None:
-            rings = await self._rings(shared, gone)
-            for name, one in counting(await self._tallies(shared)).items():
-                if name in gone and self._is_gone(one):
-                    self._take(name, one, rings.get(name, {}))
-            await self._pin(shared)
-        for name in self._took:
-            await self._wipe(shared, name)
-
-    def _is_gone(self, tally: Tally) -> bool:
-        since = self._clock.wall() - tally.at
-        return tally.left or since > (GONE_AFTER_S if tally.machine == self._machine else GONE_ELSEWHERE_AFTER_S)
-
-    def _take(self, name: str, tally: Tally, rings: Mapping[str, Spans]) -> None:
-        stats = self._stats
-        (stats.operations if tally.machine == self._machine else stats.far).merge(tally.operations)
-        stats.far.merge(tally.far)
-        stats.details.merge(tally.details)
-        stats.evictions += tally.evictions
-        stats.since = min(stats.since, tally.since)
-        for word in stats.history.rings:
-            stats.history.add(word, spans_of(tally, rings, word))
-        self._took = (*self._took, name, *tally.took)
-
-    async def _wipe(self, shared: Shared, name: str) -> None:
-        words = [f"{_RING}{name} {word}" for word in self._stats.history.rings]
-        for note in (*words, f"{_TALLY}{name}"):
-            await shared.pin(note, b"", _GONE_S)
-
-    async def _rings(self, shared: Shared, wanted: Mapping[str, Tally]) -> dict[str, dict[str, Spans]]:
-        found: dict[str, dict[str, Spans]] = {}
-        for note, told in (await shared.notes(_RING)).items():
-            name, _, word = note.removeprefix(_RING).rpartition(" ")
-            if name in wanted:
-                found.setdefault(name, {})[word] = ring_of(told)
-        return found
+            if self._notes is not None and not ring.over and len(ring.unpinned) >= _PIN_RING_AFTER[word]:
+                spans, told = dict(ring.packed), set(ring.unpinned)
+                await self._notes.pin_ring(self._name, 0, word, spans)
+                ring.unpinned -= {number for number in told if ring.packed.get(number) is spans.get(number)}
 
     async def everybodys(self, window: Window | None = None, *, lines: bool = False) -> Census:
-        """Return what all processes have counted, also in a window and in the one before it; with recent lines."""
-        others: dict[str, Tally] = {}
-        rings: dict[str, dict[str, Spans]] = {}
-        notes: Mapping[str, bytes] = {}
-        if self._shared is not None:
+        """Return what all processes have counted, also in a window and the time before it; with recent lines."""
+        rings: Rings = {}
+        told: list[bytes] = []
+        if self._shared is not None and self._notes is not None:
             try:
                 async with asyncio.timeout(BUDGET_S):
-                    others = await self._told_by_all(self._shared, lines=lines)
-                    rings = await self._rings(self._shared, others) if window is not None else {}
+                    await self._ask_all(self._shared, self._notes, lines=lines)
+                    self._others, rings = await self._read(self._notes, window)
                     notes = await self._shared.notes(_LINES) if lines else {}
+                    told = [note for name, note in notes.items() if name != f"{_LINES}{self._name}"]
             except Exception as error:  # noqa: BLE001  then what is known must do
                 self._failed(error, "")
-        rings[self._name] = {word: ring.all() for word, ring in self._stats.history.rings.items()}
-        told = self._lines(notes) if lines else []
-        details = Details()
-        details.merge(self._stats.details)  # it goes on growing meanwhile
-        own = replace(self._tally(), details=details)
-        return await asyncio.to_thread(census, self._name, own, others, rings, window, told)
+        own, others = self._tally(), self._others
+        rings[self._name] = dict(self._stats.history.all())
+        return await asyncio.to_thread(
+            census, self._name, own, others, rings, window, self._lines(told) if lines else []
+        )
 
-    async def _told_by_all(self, shared: Shared, *, lines: bool) -> dict[str, Tally]:
-        """Ask all others, and return what they tell; who does not answer is known by what it told before."""
-        others, now = await self._tallies(shared), self._clock.wall()
-        waited_for = {name for name, one in others.items() if is_alive(one, now)}
+    async def _read(self, notes: TallyNotes, window: Window | None) -> tuple[dict[str, Tally], Rings]:
+        """Return what all others have told, and the rings that a window needs."""
+        for _ in range(_MOST_READINGS):
+            others = await notes.tallies()
+            others.pop(self._name, None)
+            try:
+                return others, {} if window is None else await notes.rings(others, {window.grain.word, FINEST.word})
+            except Moved:
+                pass  # the archive was changed in between
+        return others, {}
+
+    async def _ask_all(self, shared: Shared, notes: TallyNotes, *, lines: bool) -> None:
+        """Ask all others, and wait until they have told; who does not answer is known by what it told before."""
+        now, others = self._clock.wall(), await notes.tallies()
+        waited_for = {f"{_HEARD}{name}" for name, one in others.items() if name != self._name and is_alive(one, now)}
         if not waited_for or self._wire is None:
-            return others
+            return
         question = token_hex(4)
         await self._wire.send(_ASKED + (_FOR_LINES if lines else _FOR_NUMBERS) + question.encode())
         for _ in range(_MOST_LOOKS):
             await asyncio.sleep(_LOOK_AGAIN_S)
-            others = await self._tallies(shared)
-            if all(question in others[name].heard for name in waited_for if name in others):
+            heard = await shared.notes(_HEARD)
+            if all(question.encode() in heard.get(name, b"") for name in waited_for):
                 break
-        return others
 
-    def _lines(self, notes: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    def _lines(self, told: list[bytes]) -> list[dict[str, Any]]:
         """Return the recent lines of all processes, the newest last."""
-        told = [note for name, note in notes.items() if name != f"{_LINES}{self._name}"]
-        lines = [*self._recent.told(), *[line for note in told for line in orjson.loads(note)]]
+        lines = [*self._recent.told(), *[line for note in told for line in _read_lines(note)]]
         return sorted(lines, key=lambda line: str(line["timestamp"]))
 
-    async def _guarded(self, act: Awaitable[None]) -> None:
+    async def _guarded(self, act: Awaitable[None], within_s: float | None) -> None:
         try:
-            async with asyncio.timeout(BUDGET_S):
+            async with asyncio.timeout(within_s):
                 await act
         except Exception as error:  # noqa: BLE001  what is not told costs others some numbers, never an answer
             self._failed(error, "")
+
+
+def _read_lines(note: bytes) -> list[dict[str, Any]]:
+    try:
+        told = orjson.loads(note)
+    except orjson.JSONDecodeError:
+        return []
+    lines = told if isinstance(told, list) else []
+    return [line for line in lines if isinstance(line, dict) and {"timestamp", "request_id"} <= line.keys()]

@@ -1,16 +1,15 @@
 """LogLines → what this process has counted: in all, and in spans of time. The admin API and the metrics read it.
 
-A request is counted once, into what is `pending`; that is merged into the sums and the open spans when somebody looks,
+A request is counted once, into what is `pending`; that is merged into the sums and the open span when somebody looks,
 and when a span ends. Answers from the store are counted many at a time, which costs half as much.
 """
 
 from proxy.clock import Clock
 from proxy.core.detail import Details
-from proxy.core.history import GRAINS, History
+from proxy.core.history import FINEST, History
 from proxy.core.log_line import LogLine
 from proxy.core.operation import Operations
 
-_FINEST_S = GRAINS[0].width_s
 _AT_ONCE = 256
 
 
@@ -22,15 +21,14 @@ class Stats:
         self._lines: list[LogLine] = []
         """Of answers from the store: nothing changes in them any more, and they hold nothing large."""
         self._pending = Operations()
-        self._until = 0.0
-        self._operations = Operations()
-        self.since = clock.wall()
-        self._details = Details()
-        self.far = Operations()
-        """What processes of other machines counted that are gone."""
-        self.evictions = 0
-        """Of processes that are gone."""
-        self.history = History()
+        self._from = self._until = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._operations, self._details, self.history = Operations(), Details(), History()
+        self.since = self._clock.wall()
+        self.counted = 0
+        """How many requests there were."""
 
     @property
     def operations(self) -> Operations:
@@ -46,7 +44,7 @@ class Stats:
 
     def count(self, line: LogLine) -> None:
         """Count one finished request."""
-        if self._clock.wall() >= self._until:
+        if not self._from <= self._clock.wall() < self._until:
             self.fold()
         self._lines.append(line)
         if (
@@ -59,25 +57,26 @@ class Stats:
 
     def _count_lines(self) -> None:
         lines, self._lines = self._lines, []
+        self.counted += len(lines)
         pending, details = self._pending, self._details
         for line in lines:
             pending.count(line)
             details.count(line)
 
     def fold(self) -> None:
-        """Merge what is pending into the sums, and into the spans that were open until now."""
+        """Merge what is pending into the sums, and into the span that was open until now."""
         self._count_lines()
         now = self._clock.wall()
         if self._pending:
             counted, self._pending = self._pending, Operations()
             self._operations.merge(counted)
-            self.history.count(counted, min(now, self._until - 1e-3))
-        if now >= self._until:
+            self.history.count(counted, min(now, self._until - 1e-3) if self._until else now)
+        if not self._from <= now < self._until:
             self.history.close_until(now)
-            self._until = (now // _FINEST_S + 1) * _FINEST_S
+            self._from = now // FINEST.width_s * FINEST.width_s
+            self._until = self._from + FINEST.width_s
 
     def forget(self) -> None:
-        """Begin anew: another process has taken what was counted here."""
+        """Begin anew: what was counted here counts elsewhere now."""
         self.fold()
-        self._operations, self._details, self.far = Operations(), Details(), Operations()
-        self.history, self.since, self.evictions = History(), self._clock.wall(), 0
+        self._begin()

@@ -3,6 +3,7 @@
 import pytest
 from fakes import NOON, FakeClock
 
+from proxy.core.history import FINEST, unpacked
 from proxy.core.log_line import LogLine
 from proxy.core.types import Outcome
 from proxy.stats import Stats
@@ -19,11 +20,13 @@ def clock() -> FakeClock:
 
 def spans(stats: Stats, word: str) -> dict[int, int]:
     """Return how many requests each span of a grain holds, by its place after the first."""
-    from proxy.core.history import unpacked
-
-    ring = stats.history.rings[word]
-    first = int(NOON // ring.grain.width_s)
-    return {number - first: unpacked(packed).all().n for number, packed in ring.all().items()}
+    grain = stats.history.rings[word].grain
+    found = {number: unpacked(span).all().n for number, span in stats.history.all()[word].items()}
+    number, counted = stats.history.open()
+    if counted:
+        number = number * FINEST.width_s // grain.width_s
+        found[number] = found.get(number, 0) + counted.all().n
+    return {number - int(NOON // grain.width_s): n for number, n in found.items()}
 
 
 def test_it_knows_when_it_began(clock):
@@ -45,7 +48,7 @@ def test_each_request_is_in_the_span_in_which_it_ended(clock):
         clock.advance(pause)
         stats.count(line())
     stats.fold()
-    assert spans(stats, "10s") == {390: 1}, "an hour is kept"
+    assert spans(stats, "10s") == {30: 1, 390: 1}, "an hour is kept, and what is open"
     assert spans(stats, "5m") == {0: 3, 1: 1, 13: 1}
     assert sum(spans(stats, "5m").values()) == sum(spans(stats, "1h").values()) == 5
 
@@ -62,8 +65,11 @@ def test_a_span_of_ten_seconds_is_what_ended_in_it(clock):
 def test_a_clock_that_goes_back_loses_nothing(clock):
     stats = Stats(clock)
     stats.count(line())
+    stats.fold()
     clock.advance(-500.0)
     stats.count(line())
+    stats.fold()
+    assert spans(stats, "10s") == {-51: 1, -50: 1}, "what was counted now is there now, and not once 500 s are over"
     clock.advance(1000.0)
     stats.count(line())
     stats.fold()
@@ -77,5 +83,6 @@ def test_what_another_process_took_is_forgotten(clock):
     clock.advance(5.0)
     stats.forget()
     assert (stats.operations, stats.details, stats.since, spans(stats, "10s")) == ({}, {}, NOON + 5.0, {})
+    assert stats.counted == 0
     stats.count(line())
     assert stats.operations["r"].n == 1

@@ -73,7 +73,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Timings": _object(_TIMINGS),
     "Counted": _object({"n": _COUNT, **_TIMINGS}),
     "Operation": _object(_OPERATION, _ONLY_SOME),
-    "OneOperation": _object({"operation": _TEXT, **_SPAN, **_OPERATION, "trend": _TREND}, _ONLY_SOME),
+    "OneOperation": _object({"operation": _TEXT, **_SPAN, **_OPERATION}, {**_ONLY_SOME, "trend": _TREND}),
     "Performance": _object(
         {
             "version": _TEXT,
@@ -84,10 +84,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             **_SECONDS,
             **_SLOTS,
             **_RATIOS,
-            "trend": _TREND,
             "operations": _map(_ref("Operation")),
         },
-        _CAP,
+        {**_CAP, "trend": _TREND},
     ),
     "CacheStatus": _object(
         {

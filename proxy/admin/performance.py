@@ -48,11 +48,11 @@ class PerformanceDesk:
             return problem(request, 400, Reason.BAD_REQUEST, str(error))
         together = of.all()
         told = {
-            **_of_whom(seen), **self._about(request, wanted, seen), "n": together.n, "errors": shown.errors(together),
+            **_of_whom(seen), **self._about(request, seen), "n": together.n, "errors": shown.errors(together),
             **shown.seconds(together),
             **shown.slots(self._slots(), seen.waiting), "hit_ratio": shown.rounded(together.hit_ratio()),
             "hit_ratio_by_seconds": shown.rounded(together.hit_ratio_by_seconds()),
-            "trend": _trend(seen.window.all(), seen.before.all(), wanted),
+            **_trend(seen, Operations.all, wanted),
         }  # fmt: skip
         operations = {name: self._operation(one, name, seen) for name, one in of.items()}
         return JSONResponse({**told, "operations": operations})
@@ -67,14 +67,12 @@ class PerformanceDesk:
         if name not in seen.operations and name not in self._rules:
             return unknown(request, "operation", name, [*self._rules, *seen.operations])
         one = of.get(name, Operation())
-        now, before = (spans.get(name, Operation()) for spans in (seen.window, seen.before))
-        trend = _trend(now, before, wanted)
         return JSONResponse(
             {
                 "operation": name,
-                **self._about(request, wanted, seen),
+                **self._about(request, seen),
                 **self._operation(one, name, seen),
-                "trend": trend,
+                **_trend(seen, lambda operations: operations.get(name, Operation()), wanted),
             }
         )
 
@@ -86,14 +84,14 @@ class PerformanceDesk:
         seen = await self._counts.everybodys(wanted)
         return wanted, seen, seen.operations if asked == _ALL else seen.window
 
-    def _about(self, request: Request, wanted: Window, seen: Census) -> dict[str, Any]:
+    def _about(self, request: Request, seen: Census) -> dict[str, Any]:
         asked = request.query_params.get("window", _ALL)
-        since = seen.since if asked == _ALL else wanted.since
+        since = seen.since if asked == _ALL else seen.kept_since
         return {"window": asked, "since_s": round(self._clock.wall() - since, 3)}
 
     @staticmethod
     def _operation(one: Operation, name: str, seen: Census) -> dict[str, Any]:
-        recent = seen.window.get(name)
+        recent = seen.arms.get(name)
         return shown.operation(one, recent.by_arm if recent is not None else None)
 
     async def complexity(self, _: Request) -> Response:
@@ -135,8 +133,11 @@ def _of_whom(seen: Census) -> dict[str, Any]:
     return {"version": __version__, "workers": seen.processes}
 
 
-def _trend(now: Operation, before: Operation, wanted: Window) -> dict[str, Any]:
-    return {"window_s": wanted.seconds, **shown.trend(now, before)}
+def _trend(seen: Census, of: Callable[[Operations], Operation], wanted: Window) -> dict[str, Any]:
+    """Return the trend of what is over; nothing where not all is known of the time before."""
+    if seen.trend is None:
+        return {}
+    return {"trend": {"window_s": wanted.seconds, **shown.trend(*map(of, seen.trend))}}
 
 
 def _cursor(line: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from proxy.core.detail import Details
-from proxy.core.history import Window
+from proxy.core.history import Grain, Span, Window
 from proxy.core.operation import Operations
 from proxy.core.tally import Held, Spans, Tally, counting, spans_of
 
@@ -17,7 +17,11 @@ _SUMS = ("entries", "bytes", "limit_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What all have counted; `here` is what the processes of this machine have, `window` and `before` spans of time."""
+    """What all have counted; `here` is what the processes of this machine have, `window` a length of time until now.
+
+    `trend`: the part of the window that is over, and as long a time before; None where not all of that is known.
+    `arms`: what holds timings by arm, of the window or of its last hour. Nothing is kept of the window from before `kept_since`, in wall-clock seconds.
+    """
 
     operations: Operations
     here: Operations
@@ -28,7 +32,9 @@ class Census:
     evictions: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
     window: Operations = field(default_factory=Operations)
-    before: Operations = field(default_factory=Operations)
+    trend: tuple[Operations, Operations] | None = None
+    arms: Operations = field(default_factory=Operations)
+    kept_since: float = 0.0
     lines: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -56,8 +62,24 @@ def census(
     )  # fmt: skip
     if window is None:
         return found
-    spans = [spans_of(one, rings.get(name, {}), window.grain.word) for name, one in tallies.items()]
-    return replace(found, window=window.of(spans), before=window.before.of(spans))
+    grain = window.grain
+    spans = _spans(tallies, rings, grain)
+    closed, until_now = window.closed.of(spans), Window(window.seconds, grain, window.last, window.last).of(spans)
+    kept_since = max(found.since, *(one.kept_from.get(grain.word, 0) * grain.width_s for one in tallies.values()))
+    reaches_back = window.before.first >= window.last - grain.keeps and window.before.since >= kept_since
+    trend = (closed, window.before.of(spans)) if reaches_back else None
+    until_now.merge(closed)
+    arms = until_now
+    if not grain.arms:
+        recent = window.with_arms(own.at)
+        arms = recent.of(_spans(tallies, rings, recent.grain))
+    return replace(found, window=until_now, trend=trend, arms=arms, kept_since=max(kept_since, window.since))
+
+
+def _spans(
+    tallies: Mapping[str, Tally], rings: Mapping[str, Mapping[str, Spans]], grain: Grain
+) -> list[tuple[int, Span]]:
+    return [span for name, one in tallies.items() for span in spans_of(one, rings.get(name, {}), grain.word)]
 
 
 def is_alive(tally: Tally, now: float) -> bool:

@@ -4,7 +4,8 @@ Bounded, mergeable, and written as plain numbers.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from heapq import nlargest
 from operator import attrgetter
 from typing import Any, Final
 
@@ -67,8 +68,14 @@ class Detail:
 
     def costliest(self, most: int = TOLD_KEYS) -> dict[str, Key]:
         """Return the keys that saved the most."""
-        ranked = sorted(self.keys.items(), key=lambda one: one[1].saved_s, reverse=True)
-        return dict(ranked[:most])
+        return dict(nlargest(most, self.keys.items(), key=lambda one: one[1].saved_s))
+
+    def copied(self) -> "Detail":
+        """Return one that counts for itself from now on; of the keys only those that are told."""
+        return Detail(
+            {name: replace(key) for name, key in self.costliest().items()}, dict(self.ages), dict(self.ttls),
+            {parts: {arm: one.copy() for arm, one in arms.items()} for parts, arms in self.by_parts.items()},
+        )  # fmt: skip
 
     def merge(self, other: "Detail") -> None:
         """Count all that `other` counted."""
@@ -90,9 +97,11 @@ class Detail:
         told = attrgetter("path", "hits", "saved_s")
         keys = {name: told(key) for name, key in self.costliest().items()}
         by_parts = {
-            parts: {arm: timings.written() for arm, timings in arms.items()} for parts, arms in self.by_parts.items()
+            str(parts): {arm: timings.written() for arm, timings in arms.items()}
+            for parts, arms in self.by_parts.items()
         }
-        return [keys, self.ages, self.ttls, by_parts]
+        ages, ttls = ({str(bits): count for bits, count in one.items()} for one in (self.ages, self.ttls))
+        return [keys, ages, ttls, by_parts]
 
 
 def read(told: Any) -> Detail:
@@ -125,6 +134,10 @@ class Details(dict[str, Detail]):
         """Count all that others counted."""
         for name, one in others.items():
             self.of(name).merge(one)
+
+    def copied(self) -> "Details":
+        """Return one that counts for itself from now on; of the keys only those that are told."""
+        return Details({name: one.copied() for name, one in self.items()})
 
     def written(self) -> dict[str, list[Any]]:
         """Return them as plain lists and numbers."""

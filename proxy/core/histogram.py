@@ -34,6 +34,10 @@ class Histogram:
         bucket = ceil(log(seconds) / _LOG_RATIO) if seconds > _LEAST else _LEAST_BUCKET
         self.buckets[bucket] = self.buckets.get(bucket, 0) + times
 
+    def copy(self) -> "Histogram":
+        """Return one that counts for itself from now on."""
+        return Histogram(self.n, self.total, self.most, dict(self.buckets), self.shift)
+
     def merge(self, other: "Histogram") -> None:
         """Count all that `other` counted, as coarse as the coarser of both."""
         self.n += other.n
@@ -79,9 +83,12 @@ class Histogram:
         last = _wider(ceil(log(bound) / _LOG_RATIO), self.shift)
         return sum(count for bucket, count in self.buckets.items() if bucket <= last)
 
-    def written(self) -> list[int]:
-        """Return it as few small numbers: shift, sum and maximum (µs), then distance and count of each bucket."""
-        told, last = [self.shift, round(self.total * _MICRO), round(self.most * _MICRO)], 0
+    def written(self, digits: int = 0) -> list[int]:
+        """Return it as few small numbers: shift, sum and maximum (µs), then distance and count of each bucket.
+
+        With `digits`, sum and maximum have no more that are not 0.
+        """
+        told, last = [self.shift, micro(self.total, digits), micro(self.most, digits)], 0
         for bucket in sorted(self.buckets):
             told += (bucket - last, self.buckets[bucket])
             last = bucket
@@ -98,6 +105,12 @@ def read(told: Sequence[int]) -> Histogram:
         bucket += gap
         buckets[bucket] = count
     return Histogram(sum(buckets.values()), total / _MICRO, most / _MICRO, buckets, shift)
+
+
+def micro(seconds: float, digits: int = 0) -> int:
+    """Return microseconds, with `digits` only the first of them."""
+    exact = round(seconds * _MICRO)
+    return exact if not digits or exact < 10**digits else round(exact, digits - len(str(exact)))
 
 
 def _wider(bucket: int, by: int) -> int:

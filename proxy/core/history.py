@@ -1,13 +1,15 @@
 """What was counted when: spans of 10 seconds for an hour, of 5 minutes for a week, of an hour for 90 days.
 
-A span that is over is kept packed; all that is kept has a bound, and what is oldest goes first.
+A span that is over is packed, by whoever has the time for it; all that is kept has a bound, and what is oldest goes
+first. Longer spans are put together of the shortest, so that counting costs the same however many there are.
 """
 
-import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+import orjson
 
 from proxy.core.operation import Operations, operations_of
 
@@ -23,76 +25,85 @@ class Grain:
     arms: bool = False
 
 
-GRAINS: Final = (
-    Grain("10s", 10, 360, 64, arms=True),
-    Grain("5m", 300, 2016, 10, arms=True),
-    Grain("1h", 3600, 2160, 10),
-)
+GRAINS: Final = (Grain("10s", 10, 360, 64, arms=True), Grain("5m", 300, 2016, 10), Grain("1h", 3600, 2160, 10))
+FINEST: Final = GRAINS[0]
 MOST_BYTES: Final = 15 * 2**20
+_DIGITS: Final = 4
 _DAMAGED = (zlib.error, ValueError, TypeError, AttributeError, KeyError)
+
+Span = bytes | Operations
+"""What was counted in one span, packed or not; nothing changes in it any more."""
 
 
 class Ring:
-    """The spans of one grain: one is open, the others are packed, by their number since the epoch."""
+    """The spans of one grain, by their number since the epoch: packed ones, and those that are `over` but not packed."""
 
     def __init__(self, grain: Grain) -> None:
         self.grain = grain
-        self.closed: dict[int, bytes] = {}
+        self.packed: dict[int, bytes] = {}
+        self.over: dict[int, Operations] = {}
         self.unpinned: set[int] = set()
         """What was closed, or changed, since others were told of all that is."""
         self.size = 0
-        self._open = Operations()
-        self._number = 0
+        self.kept_from = 0
+        """What is before this was let go of for space."""
+        self.open = Operations()
+        self.packed_open: bytes | None = None
+        """What is open, unless something was added since it was packed."""
+        self.number = 0
 
-    def count(self, counted: Operations, now: float) -> None:
-        """Add what was counted since the last time to the span that is open at `now`."""
-        self.close_until(now)
-        self._open.merge(counted)
+    def close_until(self, now: float) -> Operations | None:
+        """Begin a new span if the last one is over, and return what was counted in that.
 
-    def close_until(self, now: float) -> None:
-        """Begin a new span if the last one is over; a clock that goes back makes it longer."""
+        A clock that goes back by no more than a span makes it longer.
+        """
         number = int(now // self.grain.width_s)
-        if number <= self._number:
-            return
-        if self._open:
-            self.add(self._number, pack(self._open, self.grain))
-            self._open = Operations()
-        self._number = number
-        for old in [one for one in self.closed if one <= number - self.grain.keeps]:
+        if self.number - 1 <= number <= self.number:
+            return None
+        counted, self.open, self.packed_open = self.open, Operations(), None
+        if counted:
+            self._add(self.number, counted)
+        if number < self.number:  # the clock was ahead: what it counted was before now
+            for late in [one for one in (*self.packed, *self.over) if one >= number]:
+                self._add(number - 1, unpacked(self.drop(late)))
+        self.number = number
+        for old in [one for one in (*self.packed, *self.over) if one < number - self.grain.keeps]:
             self.drop(old)
+        return counted or None
 
-    def add(self, number: int, packed: bytes) -> None:
-        """Add what was counted in a span, here or by another process."""
-        if number in self.closed:
-            both = unpacked(self.closed[number])
-            both.merge(unpacked(packed))
-            packed = pack(both, self.grain)
-            self.size -= len(self.closed[number])
-        self.closed[number] = packed
-        self.size += len(packed)
+    def _add(self, number: int, counted: Operations) -> None:
+        if number in self.packed or number in self.over:
+            before = unpacked(self.drop(number)).copied()  # somebody may be packing it
+            before.merge(counted)
+            counted = before
+        self.over[number] = counted
         self.unpinned.add(number)
 
-    def drop(self, number: int) -> None:
-        """Forget a span."""
-        self.size -= len(self.closed.pop(number))
+    def add(self, counted: Operations) -> None:
+        """Add to what is open."""
+        self.open, self.packed_open = self.open.copied(), None  # somebody may be packing it
+        self.open.merge(counted)
+
+    def drop(self, number: int) -> Span:
+        """Forget a span, and return it."""
         self.unpinned.discard(number)
+        if number in self.over:
+            return self.over.pop(number)
+        self.size -= len(self.packed[number])
+        return self.packed.pop(number)
 
-    def spans(self) -> dict[int, bytes]:
-        """Return what others cannot know yet: the open span, and what was closed since they were told."""
-        told = {number: self.closed[number] for number in self.unpinned}
-        if self._open:
-            both = Operations()
-            if self._number in told:  # another process counted in it as well, and is gone
-                both.merge(unpacked(told[self._number]))
-            elif self._number in self.closed:
-                both.merge(unpacked(self.closed[self._number]))
-            both.merge(self._open)
-            told[self._number] = pack(both, self.grain)
-        return told
+    def keep(self, number: int, counted: Operations, packed: bytes) -> None:
+        """Keep a span packed, unless more was counted in it meanwhile."""
+        if self.open is counted:
+            self.packed_open = packed
+        elif self.over.get(number) is counted:
+            del self.over[number]
+            self.packed[number] = packed
+            self.size += len(packed)
 
-    def all(self) -> dict[int, bytes]:
-        """Return all spans."""
-        return {**self.closed, **self.spans()}
+    def all(self) -> dict[int, Span]:
+        """Return all spans that are over."""
+        return {**self.packed, **self.over}
 
 
 class History:
@@ -100,6 +111,7 @@ class History:
 
     def __init__(self) -> None:
         self.rings = {grain.word: Ring(grain) for grain in GRAINS}
+        self._finest, *self._longer = self.rings.values()
 
     @property
     def size(self) -> int:
@@ -108,46 +120,106 @@ class History:
 
     def count(self, counted: Operations, now: float) -> None:
         """Add what was counted since the last time."""
-        for ring in self.rings.values():
-            ring.count(counted, now)
-        self.trim()
+        self.close_until(now)
+        self._finest.open.merge(counted)
 
     def close_until(self, now: float) -> None:
         """Close the spans that are over."""
-        for ring in self.rings.values():
+        began = self._finest.number * FINEST.width_s
+        counted = self._finest.close_until(now)
+        for ring in self._longer:
+            if counted is not None:
+                ring.close_until(began)
+                ring.add(counted)
             ring.close_until(now)
 
-    def add(self, word: str, spans: Mapping[int, bytes]) -> None:
-        """Add spans of another process that is gone."""
-        for number, packed in spans.items():
-            self.rings[word].add(number, packed)
-        self.trim()
+    def open(self) -> tuple[int, Operations]:
+        """Return the number of the shortest span that is open, and what was counted in it until now.
 
-    def trim(self) -> None:
-        """Let the oldest spans go where there is no room for all."""
-        while self.size > MOST_BYTES:
-            oldest = {min(ring.closed) * ring.grain.width_s: ring for ring in self.rings.values() if ring.closed}
-            ring = oldest[min(oldest)]
-            ring.drop(min(ring.closed))
+        The longer ones that are open do not hold that yet.
+        """
+        return self._finest.number, self._finest.open.copied()
+
+    def news(self) -> dict[str, dict[int, Span]]:
+        """Return what others cannot know yet: what is open but for the shortest span, and what is over since they know."""
+        told: dict[str, dict[int, Span]] = {}
+        for word, ring in self.rings.items():
+            spans = ring.all()
+            told[word] = {number: spans[number] for number in ring.unpinned}
+            if ring in self._longer and ring.open:
+                told[word][ring.number] = ring.packed_open or ring.open
+        return told
+
+    def all(self) -> dict[str, dict[int, Span]]:
+        """Return all but the shortest span that is open."""
+        news = self.news()
+        return {word: {**ring.all(), **news[word]} for word, ring in self.rings.items()}
+
+    def unpacked(self) -> dict[str, dict[int, Operations]]:
+        """Return what is not packed yet, but for the shortest span that is open."""
+        found = {word: dict(ring.over) for word, ring in self.rings.items()}
+        for ring in self._longer:
+            if ring.open and ring.packed_open is None:
+                found[ring.grain.word].setdefault(ring.number, ring.open)
+        return {word: spans for word, spans in found.items() if spans}
+
+    def keep(self, unpacked: Mapping[str, Mapping[int, Operations]], packed: Mapping[str, Mapping[int, bytes]]) -> None:
+        """Keep packed what was not; the oldest goes where there is no room for all."""
+        for word, spans in unpacked.items():
+            for number, counted in spans.items():
+                self.rings[word].keep(number, counted, packed[word][number])
+        if self.size > MOST_BYTES:
+            for word, number in too_many({word: ring.packed for word, ring in self.rings.items()}):
+                self.rings[word].drop(number)
+                self.rings[word].kept_from = number + 1
+
+
+def too_many(packed: Mapping[str, Mapping[int, bytes]]) -> list[tuple[str, int]]:
+    """Return which spans must go so that there are no more than MOST_BYTES: those that began first."""
+    began = {
+        (word, number): number * grain.width_s
+        for grain in GRAINS
+        for word in (grain.word,)
+        for number in packed.get(word, ())
+    }
+    size, gone = sum(len(packed[word][number]) for word, number in began), []
+    for word, number in sorted(began, key=began.__getitem__):
+        if size <= MOST_BYTES:
+            break
+        gone.append((word, number))
+        size -= len(packed[word][number])
+    return gone
 
 
 def pack(counted: Operations, grain: Grain) -> bytes:
     """Write what was counted in one span."""
-    told = json.dumps(counted.written(grain.most_buckets, arms=grain.arms), separators=(",", ":"))
-    return zlib.compress(told.encode())
+    return zlib.compress(orjson.dumps(counted.written(grain.most_buckets, arms=grain.arms, digits=_DIGITS)))
 
 
-def unpacked(packed: bytes) -> Operations:
+def pack_all(spans: Mapping[str, Mapping[int, Span]]) -> dict[str, dict[int, bytes]]:
+    """Write what is not packed yet, of all grains."""
+    return {
+        grain.word: {
+            number: one if isinstance(one, bytes) else pack(one, grain)
+            for number, one in spans.get(grain.word, {}).items()
+        }
+        for grain in GRAINS
+    }
+
+
+def unpacked(span: Span) -> Operations:
     """Return what was counted in one span; nothing where that cannot be read."""
+    if not isinstance(span, bytes):
+        return span
     try:
-        return operations_of(json.loads(zlib.decompress(packed)))
+        return operations_of(orjson.loads(zlib.decompress(span)))
     except _DAMAGED:
         return Operations()
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A length of time that ends now, in spans of a grain: those from `first` up to `last`, as many are before them."""
+    """A length of time that ends now, in spans of a grain: those from `first` up to `last`, which is open."""
 
     seconds: float
     grain: Grain
@@ -155,23 +227,34 @@ class Window:
     last: int
 
     @property
+    def closed(self) -> "Window":
+        """Return the part of it whose spans are over: as long as it was asked for."""
+        return Window(self.seconds, self.grain, self.first, self.last - 1)
+
+    @property
     def before(self) -> "Window":
-        """Return the window before this one, as long."""
-        length = self.last - self.first + 1
+        """Return the window before that, as long."""
+        length = self.last - self.first
         return Window(self.seconds, self.grain, self.first - length, self.first - 1)
+
+    def with_arms(self, now: float) -> "Window":
+        """Return the window, or of a long one the last hour, in spans that hold timings by arm."""
+        return self if self.grain.arms else window(FINEST.width_s * FINEST.keeps, now)
 
     @property
     def since(self) -> float:
         """Return when it begins, in wall-clock seconds."""
         return float(self.first * self.grain.width_s)
 
-    def of(self, spans: Iterable[Mapping[int, bytes]]) -> Operations:
-        """Return what was counted in it, of the spans of several processes."""
+    def of(self, spans: Iterable[tuple[int, Span]]) -> Operations:
+        """Return what was counted in it."""
         found = Operations()
-        for one in spans:
-            for number, packed in one.items():
-                if self.first <= number <= self.last:
-                    found.merge(unpacked(packed))
+        for number, span in spans:
+            if self.first <= number <= self.last:
+                found.merge(unpacked(span))
+        if not self.grain.arms:
+            for one in found.values():
+                one.by_arm.clear()
         return found
 
 
@@ -184,6 +267,6 @@ def window(seconds: float, now: float, *, twice: bool = False) -> Window:
         count = max(1, round(seconds / grain.width_s))
         if seconds >= grain.width_s and count * (2 if twice else 1) <= grain.keeps:
             last = int(now // grain.width_s)
-            return Window(count * grain.width_s, grain, last - count + 1, last)
+            return Window(count * grain.width_s, grain, last - count, last)
     longest = GRAINS[-1].width_s * GRAINS[-1].keeps
     raise ValueError(f"from {GRAINS[0].width_s} s to {longest // 86400} days")

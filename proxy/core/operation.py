@@ -4,10 +4,10 @@ Seconds and bytes; those of several processes, or of several spans of time, are 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.core.histogram import Histogram
+from proxy.core.histogram import Histogram, micro
 from proxy.core.histogram import read as histogram_of
 from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
@@ -84,6 +84,14 @@ class Operation:
         all_s = self.seconds_saved + self.upstream_s
         return self.seconds_saved / all_s if all_s else 0.0
 
+    def copy(self) -> "Operation":
+        """Return one that counts for itself from now on."""
+        return replace(
+            self, by_outcome=_copied(self.by_outcome), by_arm={arm: _copied(one) for arm, one in self.by_arm.items()},
+            errors=dict(self.errors), reasons=dict(self.reasons), would=dict(self.would), waited=self.waited.copy(),
+            queue=self.queue.copy(),
+        )  # fmt: skip
+
     def merge(self, other: "Operation") -> None:
         """Count all that `other` counted."""
         _merge_timings(self.by_outcome, other.by_outcome)
@@ -134,17 +142,19 @@ class Operation:
             self.upstream_calls += calls
             self.upstream_s += line.upstream_s or 0.0
 
-    def written(self, most_buckets: int = 100_000, *, arms: bool = True) -> list[Any]:
-        """Return it as plain lists and numbers, each histogram with no more buckets than that."""
+    def written(self, most_buckets: int = 100_000, *, arms: bool = True, digits: int = 0) -> list[Any]:
+        """Return it as plain lists and numbers, each histogram with no more buckets, seconds with no more digits."""
 
-        def timings(by_outcome: Mapping[Outcome, Histogram]) -> dict[str, list[int]]:
-            return {outcome: one.within(most_buckets).written() for outcome, one in by_outcome.items()}
+        def timings(by_outcome: Mapping[Outcome, Histogram], buckets: int) -> dict[str, list[int]]:
+            return {outcome.value: one.within(buckets).written(digits) for outcome, one in by_outcome.items()}
 
         sums = [getattr(self, name) for name in _WHOLE]
-        sums += [round(getattr(self, name) * _MICRO) for name in _SECONDS]
-        by_arm = {arm: timings(one) for arm, one in self.by_arm.items()} if arms else {}
-        own = [one.within(most_buckets // 2).written() for one in (self.waited, self.queue)]
-        return [timings(self.by_outcome), *own, self.errors, sums, self.reasons, self.would, by_arm]
+        sums += [micro(getattr(self, name), digits) for name in _SECONDS]
+        by_arm = {arm: timings(one, most_buckets // 2) for arm, one in self.by_arm.items()} if arms else {}
+        own = [one.within(most_buckets // 2).written(digits) for one in (self.waited, self.queue)]
+        reasons = {str(reason): count for reason, count in self.reasons.items()}
+        would = {outcome.value: count for outcome, count in self.would.items()}
+        return [timings(self.by_outcome, most_buckets), *own, self.errors, sums, reasons, would, by_arm]
 
 
 def read(told: Any) -> Operation:
@@ -182,9 +192,13 @@ class Operations(dict[str, Operation]):
         """Return what is counted of all together."""
         return together(self.values())
 
-    def written(self, most_buckets: int = 100_000, *, arms: bool = True) -> dict[str, list[Any]]:
+    def copied(self) -> "Operations":
+        """Return one that counts for itself from now on."""
+        return Operations({name: one.copy() for name, one in self.items()})
+
+    def written(self, most_buckets: int = 100_000, *, arms: bool = True, digits: int = 0) -> dict[str, list[Any]]:
         """Return them as plain lists and numbers."""
-        return {name: one.written(most_buckets, arms=arms) for name, one in self.items()}
+        return {name: one.written(most_buckets, arms=arms, digits=digits) for name, one in self.items()}
 
 
 def together(operations: Iterable[Operation]) -> Operation:
@@ -205,6 +219,10 @@ def _timings(by_outcome: dict[Outcome, Histogram], outcome: Outcome) -> Histogra
     if found is None:
         found = by_outcome[outcome] = Histogram()
     return found
+
+
+def _copied(by_outcome: Mapping[Outcome, Histogram]) -> dict[Outcome, Histogram]:
+    return {outcome: one.copy() for outcome, one in by_outcome.items()}
 
 
 def _merge_timings(into: dict[Outcome, Histogram], other: Mapping[Outcome, Histogram]) -> None:

@@ -16,6 +16,7 @@ from proxy.admin.api import METHODS
 def desk() -> Desk:
     """Return a desk that has seen a bit of everything."""
     desk = Desk("query", "shop", rules=(splitting_rule("shop"),))
+    desk.clock.advance(3 * 3600)
     desk.count("miss", 40.0, upstream_s=40.0, parts=3, arm="control", reason="no_ttl")
     desk.count("partial", 10.0, upstream_s=10.0, parts=3, parts_hit=1, merge_s=0.1, arm="candidate")
     desk.count("hit", 0.001, cost=40.0, age_s=3, ttl_s=40, key_hash="k")

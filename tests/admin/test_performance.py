@@ -25,7 +25,10 @@ async def test_a_window_holds_what_ended_in_it() -> None:
 
 
 async def test_a_trend_stands_beside_the_window_before() -> None:
+    """Of what is over: of the span that is open only a part can be known."""
     desk = Desk("query")
+    desk.clock.advance(10)
+    assert "trend" not in await desk.numbers("performance/query?window=10m"), "there is no time before"
     for _ in range(4):
         desk.count("miss", 40.0, upstream_s=40.0)
     desk.count("error", 2.0, error_source="upstream")
@@ -33,6 +36,8 @@ async def test_a_trend_stands_beside_the_window_before() -> None:
     for _ in range(3):
         desk.count("hit", 0.001, cost=40.0)
     desk.count("miss", 20.0, upstream_s=20.0)
+    desk.clock.advance(600)
+    desk.count("miss", 90.0, upstream_s=90.0)
     told = (await desk.numbers("performance/query?window=10m"))["trend"]
     assert told["window_s"] == 600
     assert told["n"] == {"now": 4, "before": 5, "change": -1}

@@ -6,13 +6,14 @@ import pytest
 
 from proxy.core.census import STILL_THERE_S, census, is_alive
 from proxy.core.detail import Details
-from proxy.core.history import GRAINS, pack, window
+from proxy.core.history import GRAINS, Grain, pack, window
 from proxy.core.log_line import LogLine
 from proxy.core.operation import Operations
 from proxy.core.tally import Held, Tally
 from proxy.core.types import Outcome
 
 NOW = 1_000_000_000.0
+TEN, _, HOUR = GRAINS
 
 
 def counted(n: int) -> Operations:
@@ -75,16 +76,50 @@ def test_evictions_are_of_this_machine_and_never_fall():
     assert (found.evictions, found.waiting) == (7, {"client": 3})
 
 
+def spans(*ns: int, grain: Grain = TEN) -> dict[int, bytes]:
+    """Return spans in which so many were counted: in the one that is open, in the one before, and so on."""
+    return {int(NOW // grain.width_s) - ago: pack(counted(n), grain) for ago, n in enumerate(ns)}
+
+
 def test_a_window_is_of_all_spans_that_are_told():
-    grain = GRAINS[0]
-    last = int(NOW // 10)
-
-    def spans(*ns: int) -> dict[int, bytes]:
-        return {last - ago: pack(counted(n), grain) for ago, n in enumerate(ns)}
-
-    own, other = tally(spans={"10s": spans(1, 2)}), tally(spans={"10s": spans(10)})
-    rings = {"a": {"10s": spans(0, 0, 4)}, "b": {"10s": spans(7, 20, 40)}, "unknown": {"10s": spans(1000)}}
-    found = census("a", own, {"b": other}, rings, window(20.0, NOW), [])
-    assert (n_of(found.window), n_of(found.before)) == (33, 44)
+    own, other = tally(100, spans={"10s": spans(1, 2)}), tally(spans={"10s": spans(10)})
+    rings = {"a": {"10s": spans(0, 0, 4, 5, 6, 7)}, "b": {"10s": spans(7, 20, 40)}, "unknown": {"10s": spans(1000)}}
+    found = census("a", own, {"b": other}, rings, window(20.0, NOW, twice=True), [])
+    assert n_of(found.window) == (1 + 2 + 4) + (10 + 20 + 40)
+    assert tuple(map(n_of, found.trend)) == (2 + 4 + 20 + 40, 5 + 6)
     taken = replace(own, took=("b",))
-    assert n_of(census("a", taken, {"b": other}, rings, window(20.0, NOW), []).window) == 3
+    assert n_of(census("a", taken, {"b": other}, rings, window(20.0, NOW), []).window) == 7
+
+
+TRENDS = {
+    "all of the time before is known": ({"since": NOW - 1300}, 600.0, True),
+    "it began in the time before": ({"since": NOW - 1000}, 600.0, False),
+    "some of that had no room": ({"since": NOW - 9000, "kept_from": {"10s": int(NOW // 10) - 100}}, 600.0, False),
+    "it had room": ({"since": NOW - 9000, "kept_from": {"10s": int(NOW // 10) - 120}}, 600.0, True),
+    "no span is kept for so long": ({"since": 0.0}, 60 * 86400.0, False),
+}
+
+
+@pytest.mark.parametrize(("known", "seconds", "has_trend"), TRENDS.values(), ids=TRENDS)
+def test_a_trend_came_from_a_time_before_of_which_not_all_was_known(known, seconds, has_trend):
+    try:
+        wanted = window(seconds, NOW, twice=True)
+    except ValueError:
+        wanted = window(seconds, NOW)
+    found = census("a", tally(**known), {"b": tally(1)}, {}, wanted, [])
+    assert (found.trend is not None) is has_trend
+
+
+def test_since_when_all_of_a_window_is_known():
+    wanted = window(600.0, NOW, twice=True)
+    since = {"since": NOW - 9000}
+    assert census("a", tally(**since), {}, {}, wanted, []).kept_since == wanted.since
+    assert census("a", tally(since=NOW - 5), {}, {}, wanted, []).kept_since == NOW - 5
+    short = tally(**since, kept_from={"10s": int(NOW // 10) - 3})
+    assert census("a", tally(**since), {"b": short}, {}, wanted, []).kept_since == NOW - 30
+
+
+def test_what_the_open_short_span_holds_is_in_windows_of_longer_ones():
+    own = tally(1000, spans={"10s": spans(3), "1h": spans(5, grain=HOUR)}, open=int(NOW // 10))
+    found = census("a", own, {}, {}, window(2 * 86400.0 * 7, NOW, twice=True), [])
+    assert n_of(found.window) == 8

@@ -54,6 +54,15 @@ def test_a_key_that_saves_much_is_not_lost_among_many_that_save_little():
     assert found.keys["large"].hits == 10
 
 
+def test_a_copy_counts_for_itself_and_has_only_the_keys_that_are_told():
+    details = Details(r=counted(*[stored(str(number), float(number)) for number in range(50)]))
+    copy = details.copied()
+    details.count(stored("49"))
+    details.count(LogLine("", "GET", "/", 0.0, rule="r", parts=3, call=SENT))
+    assert set(copy["r"].keys) == {str(number) for number in range(30, 50)}
+    assert (copy["r"].keys["49"].hits, copy["r"].ages, copy["r"].by_parts) == (1, {0: 50}, {})
+
+
 def test_a_long_path_is_cut():
     (key,) = counted(stored(path="/" + "x" * 10_000)).keys.values()
     assert len(key.path) == 200

@@ -218,6 +218,17 @@ def test_merged_is_as_if_all_were_counted_in_one_place(some, more):
         assert mine.seconds_saved == pytest.approx(one.seconds_saved, abs=1e-5)
 
 
+@given(st.lists(lines), lines)
+def test_a_copy_counts_for_itself(some, more):
+    operations = counted(*some)
+    copy, before = operations.copied(), operations.written()
+    assert copy == operations
+    copy.count(more)
+    assert operations.written() == before
+    operations.count(more)
+    assert copy == operations
+
+
 @given(st.lists(lines, max_size=50))
 def test_with_few_buckets_it_is_coarser_but_no_request_is_lost(some):
     operations = counted(*some)
