@@ -169,7 +169,7 @@ _ANSWERS: Final[Mapping[str, tuple[str, str, Sequence[tuple[str, str]]]]] = {
     "requests": (
         "The last requests, the newest last.",
         "Requests",
-        [("n", "How many; 100."), ("after", "The cursor of an earlier answer."), ("rule", ""), ("outcome", "")],
+        [("n", "How many, from 1; 100."), ("after", "The cursor of an earlier answer."), ("rule", ""), ("outcome", "")],
     ),
     "rules": ("The rules, and how each does.", "Rules", []),
     "cache/purge": ("Purge by url, key, rule, group, or all.", "Anything", []),

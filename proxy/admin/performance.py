@@ -1,5 +1,6 @@
 """How long requests took, what that cost and saved, and how it changes: of all operations, or one."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -21,6 +22,8 @@ from proxy.upstream.slot import LimitStatus
 _ALL: Final = "all"
 _USUAL_S: Final = 3600.0
 MOST_REQUESTS: Final = 1000
+_COUNT: Final = re.compile("[1-9][0-9]{0,8}")
+"""What `int` reads beside it (-1, 1_0, digits of other scripts) is a slip of who asks."""
 
 
 class Counts(Protocol):
@@ -103,10 +106,10 @@ class PerformanceDesk:
     async def requests(self, request: Request) -> Response:
         """Tell the last requests, the newest last; `after` is the cursor that an earlier answer gave."""
         asked = request.query_params
-        try:
-            most = min(MOST_REQUESTS, int(asked.get("n", "100")))
-        except ValueError:
-            return problem(request, 400, Reason.BAD_REQUEST, "n is a whole number")
+        number = asked.get("n", "100")
+        if not _COUNT.fullmatch(number):
+            return problem(request, 400, Reason.BAD_REQUEST, "n is a whole number from 1 to 999999999")
+        most = min(MOST_REQUESTS, int(number))
         until = timestamp(self._clock.wall())  # what ends while others are asked would overtake the cursor
         seen = await self._counts.everybodys(lines=True)
         lines = [line for line in seen.lines if line["timestamp"] <= until]
@@ -114,9 +117,9 @@ class PerformanceDesk:
         after = asked.get("after")
         fits = [line for line in lines if all(line.get(name) == one for name, one in wanted.items())]
         if after is None:
-            told, cursor = fits[len(fits) - most :] if 0 < most < len(fits) else fits[: max(0, most)], ""
+            told, cursor = fits[-most:], ""
         else:
-            told, cursor = [line for line in fits if _cursor(line) > after][: max(0, most)], after
+            told, cursor = [line for line in fits if _cursor(line) > after][:most], after
         more = after is not None and len(told) == most  # then the cursor must not go beyond these
         last = told if more else lines
         return JSONResponse({"requests": told, "cursor": max(cursor, _cursor(last[-1])) if last else cursor})

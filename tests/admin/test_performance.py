@@ -100,7 +100,6 @@ async def test_recent_requests_the_newest_last() -> None:
     told = await recent(desk)
     assert [line["request_id"] for line in told["requests"]] == ["0", "1", "2"]
     assert [line["request_id"] for line in (await recent(desk, "n=2"))["requests"]] == ["1", "2"]
-    assert (await recent(desk, "n=0"))["requests"] == []
 
 
 async def test_a_cursor_tells_what_is_new() -> None:
@@ -141,7 +140,41 @@ async def test_only_those_of_a_rule_or_outcome() -> None:
     assert (await recent(desk, "outcome=miss&rule=search"))["requests"] == []
 
 
-async def test_how_many_is_a_number() -> None:
-    said = await Desk("query").ask(f"{PREFIX}/requests?n=many")
+NO_NUMBERS = (
+    "many",
+    "",
+    "0",
+    "00",
+    "-1",
+    "-1000",
+    "+1",
+    "1.0",
+    "1_0",
+    " 1",
+    "1\n",
+    "\u0661",
+    "\uff11",
+    "\ud800",
+    "9" * 5000,
+    "0" * 5000 + "1",
+)
+
+
+@pytest.mark.parametrize("after", ["", "&after="])
+@pytest.mark.parametrize("n", NO_NUMBERS, ids=lambda n: ascii(n)[:9])
+async def test_a_count_below_one_or_that_is_none_never_moves_the_cursor_past_lines(n: str, after: str) -> None:
+    desk = Desk("query")
+    desk.count("miss", 1.0)
+    said = await desk.ask(f"{PREFIX}/requests?{urlencode({'n': n}, errors='replace')}{after}")
     assert said is not None
     assert said.status == 400
+    told = said.json()
+    assert (told["reason"], told["detail"]) == ("bad_request", "n is a whole number from 1 to 999999999")
+
+
+@pytest.mark.parametrize("n", ["1000", "1001", "999999999"])
+async def test_who_asks_for_more_than_there_is_gets_all(n: str) -> None:
+    desk = Desk("query")
+    for _ in range(5):
+        desk.count("miss", 1.0)
+    assert len((await recent(desk, f"n={n}"))["requests"]) == 5
