@@ -1,7 +1,9 @@
 """The proxy as middleware: what it does not answer itself, it asks of the app that it is around."""
 
+import asyncio
 import json
 
+import pytest
 from asgi_client import ask
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -71,3 +73,127 @@ async def test_without_a_config_the_middleware_does_what_the_origin_allows(monke
     told = await ask(app, "GET", "/page")
     assert told.header("cache-status") == "Frontrunner; fwd=uri-miss; detail=no_ttl"
     await app._proxy.close()
+
+
+START, STOP = "lifespan.startup", "lifespan.shutdown"
+
+
+class Server:
+    """Goes through a lifespan with an app, as a server does that goes on where an app has none; asks once meanwhile."""
+
+    def __init__(self, app, log):
+        self.app, self.log = app, log
+        self.events, self.told = asyncio.Queue(), []
+        self.heard = asyncio.Event()
+        self.error = self.answer = None
+
+    async def _send(self, message):
+        assert message["type"].startswith("lifespan.")
+        self.told.append(message["type"])
+        self.heard.set()
+
+    async def _live(self):
+        try:
+            await self.app({"type": "lifespan", "asgi": {"version": "3.0"}}, self.events.get, self._send)
+        except Exception as error:
+            self.error = error
+        self.heard.set()
+
+    async def run(self):
+        life = asyncio.create_task(self._live())
+        self.events.put_nowait({"type": START})
+        await self.heard.wait()
+        if f"{START}.failed" not in self.told:
+            self.answer = await ask(self.app, "GET", "/page")
+        self.events.put_nowait({"type": STOP})
+        await asyncio.wait_for(life, 5)
+        return self
+
+    def logged(self):
+        return [json.loads(line)["event"] for line in self.log.read_text().splitlines()]
+
+
+class LifeOf:
+    """An inner app that does these things for the lifespan scope, one after the other; it answers all requests."""
+
+    def __init__(self, *acts):
+        self.acts = acts
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "lifespan":
+            await PlainTextResponse("hello")(scope, receive, send)
+            return
+        for act in self.acts:
+            if isinstance(act, Exception):
+                raise act
+            if act == "hears":
+                await receive()
+            else:
+                await send({"type": act})
+
+
+async def lived(tmp_path, *acts):
+    log = tmp_path / "log"
+    app = proxy.Frontrunner(LifeOf(*acts), {**QUIET, "log": {"to": str(log)}, "rules": [RULE]})
+    return await Server(app, log).run()
+
+
+NONE = {
+    "raises at once": [ValueError("no lifespan")],
+    "returns at once": [],
+    "hears of the start and returns": ["hears"],
+    "begins and returns": ["hears", f"{START}.complete"],
+    "hears of the end and returns": ["hears", f"{START}.complete", "hears"],
+    "has its own to the end": ["hears", f"{START}.complete", "hears", f"{STOP}.complete"],
+    "takes it for a request": ["http.response.start"],
+}
+
+
+@pytest.mark.parametrize("acts", NONE.values(), ids=NONE)
+async def test_an_app_without_a_lifespan_costs_no_last_lines(tmp_path, acts):
+    server = await lived(tmp_path, *acts)
+    assert (server.error, server.told) == (None, [f"{START}.complete", f"{STOP}.complete"])
+    assert server.answer.body == b"hello"
+    assert server.logged() == ["upstream_call", "request"]
+
+
+FAILS = {
+    "while it starts": (["hears"], f"{STOP}.complete", False),
+    "while it runs": (["hears", f"{START}.complete"], f"{STOP}.failed", True),
+    "while it stops": (["hears", f"{START}.complete", "hears"], f"{STOP}.failed", True),
+}
+
+
+@pytest.mark.parametrize(("acts", "ends", "raised"), FAILS.values(), ids=FAILS)
+async def test_an_app_whose_lifespan_fails_costs_no_last_lines_and_is_told(tmp_path, acts, ends, raised):
+    fault = ValueError("odd")
+    server = await lived(tmp_path, *acts, fault)
+    assert (server.error, server.told) == (fault if raised else None, [f"{START}.complete", ends])
+    assert sorted(server.logged()) == ["error", "request", "upstream_call"]
+
+
+@pytest.mark.parametrize("more", [[], [ValueError("as Starlette does")]], ids=["returns", "raises"])
+async def test_an_app_that_says_that_it_cannot_start_is_heard(tmp_path, more):
+    server = await lived(tmp_path, "hears", f"{START}.failed", *more)
+    assert (server.error, server.told) == (more[0] if more else None, [f"{START}.failed"])
+
+
+async def test_an_app_that_says_that_it_cannot_stop_is_heard(tmp_path):
+    fault = ValueError("as Starlette does")
+    server = await lived(tmp_path, "hears", f"{START}.complete", "hears", f"{STOP}.failed", fault)
+    assert (server.error, server.told) == (fault, [f"{START}.complete", f"{STOP}.failed"])
+    assert server.logged() == ["upstream_call", "request"]
+
+
+async def test_a_proxy_that_cannot_open_begins_nothing(tmp_path, monkeypatch):
+    """The fault is the server's to see: that the app is well does not make up for it."""
+    app = proxy.Frontrunner(LifeOf("hears", f"{START}.complete"), QUIET)
+
+    async def cannot():
+        raise OSError("no room")
+
+    monkeypatch.setattr(app._proxy, "opened", cannot)
+    server = Server(app, tmp_path / "log")
+    server.events.put_nowait({"type": START})
+    await asyncio.wait_for(server._live(), 5)
+    assert (str(server.error), server.told) == ("no room", [])
