@@ -26,6 +26,10 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def _answer(description: str, forms: Mapping[str, Schema]) -> Schema:
+    return {"description": description, "content": {form: {"schema": schema} for form, schema in forms.items()}}
+
+
 _TIMINGS = {"p50_s": _NUMBER, "p90_s": _NUMBER, "p99_s": _NUMBER, "max_s": _NUMBER}
 _BY_OUTCOME = _map(_ref("Counted"))
 _SLOTS = {"in_flight": _COUNT, "waiting": _COUNT}
@@ -155,6 +159,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Bypass": _object({"on": {"type": "boolean"}}),
     "Rollouts": _object({"rules": {"type": "array", "items": _ref("Rollout")}}),
     "Rollout": _object({"rule": _TEXT}, {"split": {"type": "object"}, "normalize": {"type": "object"}}),
+    "Job": _object(
+        {"state": {"const": "running"}, "elapsed_s": _NUMBER, "url": _TEXT}, {"expected_s": _NUMBER, "place": _COUNT}
+    ),
     "Problem": _object({"type": _TEXT, "title": _TEXT, "status": _COUNT, "detail": _TEXT, "reason": _TEXT}),
     "Anything": {"type": "object"},
 }
@@ -183,9 +190,30 @@ _PLAIN: Final = {
     "livez": "Whether the process lives.",
     "readyz": "Whether it takes requests.",
     "metrics": "Prometheus exposition of this machine's processes.",
-    "jobs/{id}": "A job's answer; with the credentials of the request that made it.",
+    "jobs/{id}": "How far a job is, or its answer; DELETE forgets it. With the credentials of the request that made it.",
 }
 _OPEN: Final = frozenset({"livez", "readyz", "jobs/{id}"})
+
+
+_ITS_OWN: Final[Schema] = {}
+"""What a job answers is the upstream's, of any form."""
+_OTHERWISE: Final[Mapping[tuple[str, str], Mapping[str, Schema]]] = {
+    ("GET", "metrics"): {
+        "200": _answer("as Accept asks", {"text/plain": _TEXT, "application/openmetrics-text": _TEXT})
+    },
+    ("GET", "jobs/{id}"): {
+        "200": _answer(
+            "how far it is; once it is done, its answer",
+            {"application/json": {"anyOf": [_ref("Job"), _ITS_OWN]}, "*/*": _ITS_OWN},
+        ),
+        "default": _answer(
+            "a job's answer of another status; or a problem (RFC 9457)",
+            {"application/problem+json": {"anyOf": [_ref("Problem"), _ITS_OWN]}, "*/*": _ITS_OWN},
+        ),
+    },
+    ("DELETE", "jobs/{id}"): {"204": {"description": "forgotten"}},
+}
+"""What is answered where it is not 200 and of one form."""
 
 
 def document(prefix: str, methods: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -212,8 +240,8 @@ def _path(path: str, methods: Sequence[str]) -> dict[str, Any]:
 
 def _operation(path: str, method: str) -> dict[str, Any]:
     summary, schema, query = _ANSWERS.get(path, (_PLAIN.get(path, ""), "", []))
-    content = {"application/json": {"schema": _ref(schema)}} if schema else {"text/plain": {"schema": _TEXT}}
-    problem = {"application/problem+json": {"schema": _ref("Problem")}}
+    usual = {"200": _answer("as asked", {"application/json": _ref(schema)} if schema else {"text/plain": _TEXT})}
+    problem = _answer("a problem (RFC 9457)", {"application/problem+json": _ref("Problem")})
     told: dict[str, Any] = {
         "operationId": f"{method.lower()}_{re.sub(r'[^a-z]+', '_', path).strip('_')}",
         "summary": summary,
@@ -222,10 +250,7 @@ def _operation(path: str, method: str) -> dict[str, Any]:
             for name, text in query
             if method == "GET"
         ],
-        "responses": {
-            "200": {"description": "as asked", "content": content},
-            "default": {"description": "a problem (RFC 9457)", "content": problem},
-        },
+        "responses": {"default": problem, **_OTHERWISE.get((method, path), usual)},
     }
     if method == "POST":
         told["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}

@@ -5,9 +5,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from admin_desk import PREFIX, Desk
+from admin_desk import BEARER, PREFIX, Desk, Said
+from fakes import FakeEngine, Held, answer, until
 from openapi_spec_validator import validate
 from shop import splitting_rule
+from world import asked, rule
 
 from proxy.admin.api import METHODS
 
@@ -60,7 +62,7 @@ def strict(schema: Any) -> Any:
     return told | {"additionalProperties": False} if "properties" in told and "required" in told else told
 
 
-READ = {path: path.format(operation="query", type="query", rule="shop", id="") for path in METHODS if "GET" and path}
+READ = {path: path.format(operation="query", type="query", rule="shop", id="none") for path in METHODS}
 ANSWERED = [
     path
     for path, methods in METHODS.items()
@@ -83,6 +85,71 @@ async def test_each_answer_is_as_it_says_and_no_member_is_left_out(desk: Desk, p
                 rule.pop(more, None)
             rule["rollout"] = {}
     jsonschema.validate(json.loads(json.dumps(answer)), schema)
+
+
+def is_as_said(found: Any, path: str, said: Said, method: str = "GET") -> None:
+    """Check status, media type and body of one answer: they are those that the document tells of."""
+    responses = found["paths"][f"{PREFIX}/{path}"][method.lower()]["responses"]
+    told = responses.get(str(said.status), responses["default"])
+    if "content" not in told:
+        assert (said.header("content-type"), said.body) == ("", b"")
+        return
+    media_type = said.header("content-type").partition(";")[0]
+    form = told["content"].get(media_type) or told["content"]["*/*"]
+    body = json.loads(said.body) if media_type.endswith("json") else said.body.decode()
+    jsonschema.validate(body, {**form["schema"], "components": found["components"]})
+
+
+@pytest.mark.parametrize("path", [path for path, methods in METHODS.items() if "GET" in methods])
+async def test_each_answer_has_the_status_and_the_form_that_it_says(desk: Desk, path: str) -> None:
+    said = await desk.ask(f"{PREFIX}/{READ[path]}")
+    assert said is not None
+    is_as_said(await document(desk), path, said)
+
+
+async def test_metrics_come_in_the_form_that_is_asked_for(desk: Desk) -> None:
+    found = await document(desk)
+    forms = found["paths"][f"{PREFIX}/metrics"]["get"]["responses"]["200"]["content"]
+    for form in forms:
+        said = await desk.ask(f"{PREFIX}/metrics", {**BEARER, "accept": f"{form}; version=1.0.0"})
+        assert said is not None
+        assert said.header("content-type").partition(";")[0] == form
+        is_as_said(found, "metrics", said)
+    assert set(forms) == {"text/plain", "application/openmetrics-text"}
+
+
+ANSWERS = {
+    "JSON": answer(b'["any", "JSON"]', (b"content-type", b"application/json")),
+    "a picture": answer(b"x", (b"content-type", b"image/png")),
+    "of no type": answer(b"x", status=203),
+    "the upstream's own problem": answer(b'{"odd": 1}', (b"content-type", b"application/problem+json"), status=409),
+}
+
+
+@pytest.mark.parametrize("its_own", ANSWERS.values(), ids=ANSWERS)
+async def test_a_job_tells_json_then_its_own_answer_and_nothing_once_forgotten(its_own: Any) -> None:
+    held = Held(its_own)
+    desk = Desk(engine=FakeEngine(held), rules=(rule(),))
+    made = await desk.world.ask(asked("/kept/a", (b"prefer", b"respond-async")))
+    url, found = (made.header(b"location") or b"").decode(), await document(desk)
+
+    async def said(method: str = "GET") -> Said:
+        told = await desk.ask(url, {}, method=method)
+        assert told is not None
+        is_as_said(found, "jobs/{id}", told, method)
+        return told
+
+    running = await said()
+    assert (running.status, running.header("content-type")) == (200, "application/json")
+    jsonschema.validate(running.json(), strict(found["components"]["schemas"]["Job"]))
+    held.go.set()
+    await until(lambda: desk.world.ended)
+    done = await said()
+    assert (done.status, done.body) == (its_own.status, its_own.body)
+    assert (await said("DELETE")).status == 204
+    for method, responses in (("get", {"200", "default"}), ("delete", {"204", "default"})):
+        assert set(found["paths"][f"{PREFIX}/jobs/{{id}}"][method]["responses"]) == responses
+    assert [(await said(method)).status for method in ("GET", "DELETE")] == [404, 404]
 
 
 async def test_a_problem_is_as_it_says(desk: Desk) -> None:
