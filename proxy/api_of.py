@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from proxy.admin.acts import Acts, Audit
 from proxy.admin.api import Api, Desks
-from proxy.admin.cache import CacheDesk
+from proxy.admin.cache import ByRule, CacheDesk
 from proxy.admin.guard import Guard
 from proxy.admin.jobs import JobDesk
 from proxy.admin.performance import Counts, PerformanceDesk
@@ -16,7 +16,6 @@ from proxy.core.rules import Rule
 from proxy.jobs import Jobs
 from proxy.reload import LastReload
 from proxy.rollouts import Rollouts
-from proxy.store import Store
 from proxy.trials import Trials
 from proxy.upstream.slot import LimitStatus
 
@@ -25,7 +24,7 @@ def api_of(
     config: Config,
     rules: Sequence[Rule],
     counts: Counts,
-    store: Store,
+    by_rule: ByRule,
     slots: Callable[[], LimitStatus],
     reloaded: LastReload,
     rollouts: Rollouts,
@@ -40,11 +39,11 @@ def api_of(
     admin, names = config.admin, tuple(rule.name for rule in rules)
     desks = Desks(
         PerformanceDesk(counts, slots, clock, names),
-        CacheDesk(counts, store, slots, names),
-        RulesDesk(config.rules, counts, store, rollouts),
+        CacheDesk(counts, by_rule, slots, names),
+        RulesDesk(config.rules, counts, by_rule, rollouts),
         acts,
         RolloutDesk(rollouts, trials.told, trials.report, acts, audit),
         JobDesk(jobs),
     )
     guard = Guard(token, admin.prefix, root=admin.root_paths)
-    return Api(desks, counts, store, slots, reloaded, guard, admin.prefix, root=admin.root_paths)
+    return Api(desks, counts, slots, reloaded, guard, admin.prefix, root=admin.root_paths)

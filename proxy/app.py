@@ -157,7 +157,7 @@ class Proxy:
 
     def _admin(self, rules: Sequence[Rule], acts: Acts) -> Api:
         return api_of(
-            self.config, rules, self._counts, self._store, self._protection.status, self._reloaded, self._rollouts,
+            self.config, rules, self._counts, self._stores.by_rule, self._protection.status, self._reloaded, self._rollouts,
             self._trials, acts, self._jobs, self._clock, self.token, self.log.events.info,
         )  # fmt: skip
 

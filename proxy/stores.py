@@ -1,7 +1,7 @@
 """What a config's `store` means: the hot tier of this process, and behind it what processes share, if anything."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -50,6 +50,10 @@ class Stores:
             now, is_well = self.store.status(), self.store.is_well
             told.append(Held(self.word, now.entries, now.bytes, now.limit_bytes, self.word == "disk", is_well))
         return tuple(told)
+
+    def by_rule(self) -> Mapping[str, tuple[int, int]] | None:
+        """Tell how many entries and bytes each rule holds; None where other processes write to it too, untold."""
+        return None if self.far else self.store.rules()
 
     async def opened(self) -> str:
         """Open the shared store; return what is wrong with it, if anything is."""

@@ -1,10 +1,14 @@
 """The admin API on its own: asked as a server would, without one."""
 
 import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from boards import Board
 from fakes import FakeClock
+from wires import FakeWire, Switchboard
 from world import World
 from world import rule as make_rule
 
@@ -43,9 +47,15 @@ class Said:
 
 
 class Desk:
-    """Stats and a store that a test fills, and the API that reads them."""
+    """Stats and a store that a test fills, and the API that reads them.
 
-    def __init__(self, *rules: str, root: bool = False, bypass: Bypass | None = None, **world: Any) -> None:
+    With a `board` it is one of several processes that write to one Redis, and `wrote` is what it wrote there.
+    """
+
+    def __init__(
+        self, *rules: str, root: bool = False, bypass: Bypass | None = None, name: str = "one",
+        board: Board | None = None, wire: FakeWire | None = None, wrote: tuple[int, int] = (0, 0), **world: Any,
+    ) -> None:  # fmt: skip
         self.clock = FakeClock()
         self.stats, self.recent = Stats(self.clock), Recent(self.clock)
         self.store = Memory(2**20)
@@ -53,16 +63,19 @@ class Desk:
         self.audited: list[dict[str, Any]] = []
         self.failures: list[BaseException] = []
         self.counts = CensusTaker(
-            self.stats, self.recent, self._now, None, None, self.world.tasks, self.clock,
-            machine="here", name="one", failed=lambda error, _: self.failures.append(error),
+            self.stats, self.recent, self._now, board, wire, self.world.tasks, self.clock,
+            machine="here", name=name, failed=lambda error, _: self.failures.append(error),
         )  # fmt: skip
+        self.redis = None if board is None else Held("redis", *wrote, 0)
+        if wire is not None:
+            wire.listen(self.counts.hear)
         self.reloaded = LastReload(self.clock.wall())
         named = [{"name": name, "match": {"path": f"/{name}"}, "ttl": "1h"} for name in rules or ("query",)]
         config = from_mapping(
             {"upstream": "http://127.0.0.1:9", "rules": named, "admin": {"prefix": PREFIX, "root_paths": root}}, {}
         )
         self.api = api_of(
-            config, [make_rule(one.name) for one in config.rules], self.counts, self.store, self.world.protection.status,
+            config, [make_rule(one.name) for one in config.rules], self.counts, self._by_rule, self.world.protection.status,
             self.reloaded, self.world.rollouts, self.world.trials,
             Acts(self.world.purge, bypass or self.world.bypass, self.world.explain, self._audit), self.world.jobs,
             self.clock, TOKEN, self._audit,
@@ -71,7 +84,14 @@ class Desk:
     def _now(self) -> Now:
         held = self.store.status()
         told = Held("memory", held.entries, held.bytes, held.limit_bytes)
-        return Now((told,), held.evictions, self.world.protection.status().by_priority)
+        return Now(
+            (told,) if self.redis is None else (told, self.redis),
+            held.evictions,
+            self.world.protection.status().by_priority,
+        )
+
+    def _by_rule(self) -> Mapping[str, tuple[int, int]] | None:
+        return self.store.rules() if self.redis is None else None
 
     def _audit(self, event: str, **fields: Any) -> None:
         self.audited.append({"event": event, **fields})
@@ -139,3 +159,18 @@ class Desk:
         assert said is not None
         assert said.status == 200, said
         return said.json()
+
+
+@asynccontextmanager
+async def workers_on_a_redis(*wrote: tuple[int, int]) -> AsyncIterator[list[Desk]]:
+    """Yield desks of workers that have written so many entries and bytes to one Redis, and have told so."""
+    board, wires = Board(FakeClock()), Switchboard()
+    desks = [
+        Desk("query", name=f"worker {number}", board=board, wire=wires.wire(), wrote=one)
+        for number, one in enumerate(wrote)
+    ]
+    for desk in desks:
+        await desk.counts.keep_up(board)
+    yield desks
+    for desk in desks:
+        await desk.world.tasks.close()

@@ -68,3 +68,11 @@ async def test_what_is_wrong_with_the_file_is_told_at_the_start(tmp_path):
     assert await well.opened() == ""
     await well.store.close()
     assert await made({"disk": "off"}).opened() == ""
+
+
+async def test_what_one_rule_holds_is_not_told_where_other_processes_write_untold(tmp_path):
+    for store, known in (({"disk": "off"}, {}), ({"disk": str(tmp_path / "kept")}, {}), ({"redis": "redis://a"}, None)):
+        stores = made(store)
+        assert stores.by_rule() == known
+        assert stores.held()[-1].entries == stores.store.status().entries
+        await stores.store.close()

@@ -18,7 +18,6 @@ from proxy.admin.problems import answer as problem
 from proxy.admin.rollout import RolloutDesk
 from proxy.core.reasons import Reason
 from proxy.reload import LastReload
-from proxy.store import Store
 from proxy.upstream.slot import LimitStatus
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -60,7 +59,6 @@ class Api:
         self,
         desks: Desks,
         counts: Counts,
-        store: Store,
         slots: Callable[[], LimitStatus],
         reloaded: LastReload,
         guard: Guard,
@@ -70,7 +68,6 @@ class Api:
     ) -> None:
         self._desks = desks
         self._counts = counts
-        self._store = store
         self._slots = slots
         self._reloaded = reloaded
         self._guard = guard
@@ -134,7 +131,7 @@ class Api:
 
     async def _metrics(self, request: Request) -> Response:
         seen, accept = await self._counts.everybodys(), request.headers.get("accept", "")
-        body, media_type = exposition(seen, self._store, self._slots(), self._reloaded, accept)
+        body, media_type = exposition(seen, self._slots(), self._reloaded, accept)
         return Response(body, media_type=media_type)
 
     async def _openapi(self, _: Request) -> Response:

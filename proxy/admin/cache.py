@@ -1,6 +1,6 @@
 """What is stored and what that saved: of all rules together, or of one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,23 +9,27 @@ from proxy.admin import shown
 from proxy.admin.performance import Counts, unknown
 from proxy.core.detail import Detail
 from proxy.core.operation import Operation
-from proxy.store import Store
 from proxy.upstream.slot import LimitStatus
+
+ByRule = Callable[[], Mapping[str, tuple[int, int]] | None]
+"""Tells how many entries and bytes each rule holds; None where nobody knows."""
 
 
 class CacheDesk:
     """Tells of the stores; `rules` are the names of those that are configured."""
 
-    def __init__(self, counts: Counts, store: Store, slots: Callable[[], LimitStatus], rules: tuple[str, ...]) -> None:
+    def __init__(
+        self, counts: Counts, by_rule: ByRule, slots: Callable[[], LimitStatus], rules: tuple[str, ...]
+    ) -> None:
         self._counts = counts
-        self._store = store
+        self._by_rule = by_rule
         self._slots = slots
         self._rules = rules
 
     async def status(self, _: Request) -> Response:
         """Tell what is held, what that saved, and how each store is."""
-        seen, held = await self._counts.everybodys(), self._store.status()
-        together = seen.operations.all()
+        seen = await self._counts.everybodys()
+        together, held = seen.operations.all(), shown.whole(seen.held)
         return JSONResponse(
             {
                 "entries": held.entries, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
@@ -48,11 +52,10 @@ class CacheDesk:
         if name not in self._rules:
             return unknown(request, "rule", name, list(self._rules))
         seen = await self._counts.everybodys()
-        entries, size = self._store.rules().get(name, (0, 0))
         one = seen.operations.get(name, Operation())
         return JSONResponse(
             {
-                "type": name, "entries": entries, "bytes": size,
+                "type": name, **shown.share(self._by_rule(), name),
                 "requests": {outcome: timings.n for outcome, timings in one.by_outcome.items()},
                 "hit_ratio": shown.rounded(one.hit_ratio()),
                 "hit_ratio_by_seconds": shown.rounded(one.hit_ratio_by_seconds()),

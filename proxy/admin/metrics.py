@@ -11,29 +11,28 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from proxy import __version__
+from proxy.admin import shown
 from proxy.core.census import Census
 from proxy.core.histogram import Histogram
 from proxy.core.operation import ERROR_SOURCES
 from proxy.reload import LastReload
-from proxy.store import Store
 from proxy.upstream.slot import LimitStatus
 
 # The field's usual buckets stop at 10 s; answers here take up to 69 s and the slowest deserve a bucket of their own.
 BUCKETS_S = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 75.0, 90.0, 120.0)
 
 
-def exposition(seen: Census, store: Store, slots: LimitStatus, reloaded: LastReload, accept: str) -> tuple[bytes, str]:
+def exposition(seen: Census, slots: LimitStatus, reloaded: LastReload, accept: str) -> tuple[bytes, str]:
     """Return what a scrape gets, and its media type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers(seen, store, slots, reloaded))
+    registry.register(_Numbers(seen, slots, reloaded))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
 
 
 class _Numbers(Collector):
-    def __init__(self, seen: Census, store: Store, slots: LimitStatus, reloaded: LastReload) -> None:
+    def __init__(self, seen: Census, slots: LimitStatus, reloaded: LastReload) -> None:
         self._seen = seen
-        self._store = store
         self._slots = slots
         self._reloaded = reloaded
 
@@ -95,7 +94,7 @@ class _Numbers(Collector):
         yield from (errors, calls, spent, saved, parts, known)
 
     def _held(self) -> Iterator[Metric]:
-        held = self._store.status()
+        held = shown.whole(self._seen.held)
         yield GaugeMetricFamily("frontrunner_store_entries", "Entries in the store.", held.entries)
         yield GaugeMetricFamily("frontrunner_store_bytes", "Bytes in the store.", held.bytes)
         yield GaugeMetricFamily("frontrunner_store_limit_bytes", "What the store may hold.", held.limit_bytes)

@@ -111,7 +111,6 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "CacheInfo": _object(
         {
             "type": _TEXT,
-            **_HELD,
             "requests": _map(_COUNT),
             **_RATIOS,
             "seconds_saved": _NUMBER,
@@ -122,7 +121,8 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
                 "type": "array",
                 "items": _object({"key_hash": _TEXT, "path": _TEXT, "hits": _COUNT, "seconds_saved": _NUMBER}),
             },
-        }
+        },
+        _HELD,
     ),
     "Complexity": _object(
         {
@@ -146,12 +146,12 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
                         "name": _TEXT,
                         "match": {"type": "object"},
                         "rollout": _map(_STAGED),
-                        **_HELD,
                         "n": _COUNT,
                         "hit_ratio": _NUMBER,
                         "seconds_saved": _NUMBER,
                         "upstream_s": _NUMBER,
-                    }
+                    },
+                    _HELD,
                 ),
             }
         }

@@ -7,31 +7,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from proxy.admin import shown
+from proxy.admin.cache import ByRule
 from proxy.admin.performance import Counts
 from proxy.config import Rule
 from proxy.core.operation import Operation
 from proxy.rollouts import Rollouts
-from proxy.store import Store
 
 
 class RulesDesk:
     """Tells of the rules."""
 
-    def __init__(self, rules: Sequence[Rule], counts: Counts, store: Store, rollouts: Rollouts) -> None:
+    def __init__(self, rules: Sequence[Rule], counts: Counts, by_rule: ByRule, rollouts: Rollouts) -> None:
         self._rules = rules
         self._counts = counts
-        self._store = store
+        self._by_rule = by_rule
         self._rollouts = rollouts
 
     async def __call__(self, _: Request) -> Response:
         """Tell of all of them; the first that matches decides."""
-        seen, held = await self._counts.everybodys(), self._store.rules()
+        seen, held = await self._counts.everybodys(), self._by_rule()
         told = []
         for rule in self._rules:
-            entries, size = held.get(rule.name, (0, 0))
             one = seen.operations.get(rule.name, Operation())
             done = {
-                "entries": entries, "bytes": size, "n": one.n, "hit_ratio": shown.rounded(one.hit_ratio()),
+                **shown.share(held, rule.name), "n": one.n, "hit_ratio": shown.rounded(one.hit_ratio()),
                 "seconds_saved": shown.rounded(one.seconds_saved), "upstream_s": shown.rounded(one.upstream_s),
             }  # fmt: skip
             told.append({**_configured(rule), "rollout": self._rolled_out(rule.name), **done})

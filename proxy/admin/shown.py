@@ -1,11 +1,12 @@
 """What was counted, as plain numbers: seconds rounded to microseconds."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.core.detail import Detail
 from proxy.core.histogram import Histogram
 from proxy.core.operation import ERROR_SOURCES, Operation
+from proxy.core.tally import Held
 from proxy.core.types import Outcome
 from proxy.upstream.slot import LimitStatus
 
@@ -15,6 +16,19 @@ _QUANTILES = {"p50_s": 0.5, "p90_s": 0.9, "p99_s": 0.99}
 def rounded(number: float) -> float:
     """Round to six places."""
     return round(number, 6)
+
+
+def whole(held: Sequence[Held]) -> Held:
+    """Return the store that holds what all hold: the one behind the hot tier, where there is one."""
+    return held[-1]
+
+
+def share(by_rule: Mapping[str, tuple[int, int]] | None, rule: str) -> dict[str, int]:
+    """Return what is held for one rule; nothing where nobody knows."""
+    if by_rule is None:
+        return {}
+    entries, size = by_rule.get(rule, (0, 0))
+    return {"entries": entries, "bytes": size}
 
 
 def timings(of: Histogram) -> dict[str, float]:

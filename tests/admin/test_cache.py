@@ -1,6 +1,6 @@
 """What is stored, how each store is, and what one rule's answers save."""
 
-from admin_desk import Desk
+from admin_desk import Desk, workers_on_a_redis
 
 
 async def test_each_store_is_told_of() -> None:
@@ -48,3 +48,20 @@ async def test_the_keys_that_save_the_most_are_told_by_their_hash() -> None:
 async def test_a_rule_that_nobody_asked_for() -> None:
     told = await Desk("query").numbers("cache/query/info")
     assert (told["entries"], told["requests"], told["age"], told["ttl"], told["top_keys"]) == (0, {}, [], [], [])
+
+
+async def test_with_a_redis_each_worker_told_only_what_it_wrote_and_contradicted_its_stores() -> None:
+    async with workers_on_a_redis((3, 300), (4, 4000)) as desks:
+        for desk in desks:
+            told = await desk.numbers("cache/status")
+            assert (told["entries"], told["bytes"], told["limit_bytes"]) == (7, 4300, 0)
+            assert told["stores"][-1] == {
+                "name": "redis", "state": "ok", "entries": 7, "bytes": 4300, "limit_bytes": 0,
+            }  # fmt: skip
+
+
+async def test_of_one_rule_nothing_is_told_to_be_held_where_nobody_knows() -> None:
+    async with workers_on_a_redis((3, 300)) as (desk,):
+        await desk.keep(b"a" * 20, b"x" * 1000)
+        assert {"entries", "bytes"}.isdisjoint(await desk.numbers("cache/query/info"))
+        assert {"entries", "bytes"}.isdisjoint((await desk.numbers("rules"))["rules"][0])

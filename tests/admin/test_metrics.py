@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from admin_desk import PREFIX, Desk
+from admin_desk import PREFIX, Desk, workers_on_a_redis
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain_text
 
@@ -102,3 +102,10 @@ async def test_a_reload_that_failed_is_told(desk: Desk) -> None:
 
 async def test_how_many_processes_count(desk: Desk) -> None:
     assert (await samples(desk))["frontrunner_workers",] == 1
+
+
+async def test_the_gauges_of_a_redis_are_the_same_whichever_worker_is_scraped() -> None:
+    async with workers_on_a_redis((3, 300), (4, 4000)) as desks:
+        for desk in desks:
+            told = await samples(desk)
+            assert [told[f"frontrunner_store_{of}",] for of in ("entries", "bytes", "limit_bytes")] == [7, 4300, 0]
