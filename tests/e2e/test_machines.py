@@ -1,6 +1,7 @@
 """Two machines with two workers each on one Redis: one fetch, one mind, and nobody errs when the Redis does."""
 
 import asyncio
+import json
 
 import pytest
 from redis_server import own_server  # noqa: F401  a fixture
@@ -67,3 +68,16 @@ async def test_a_redis_that_is_paused_or_gone_costs_hits_and_no_answer(machines)
         answers = await asyncio.gather(*[machine.ask("GET", f"/kept/b{number}") for number in range(20)])
         assert {answer.status for answer in answers} == {200}
     assert status_of(await one.ask("GET", "/kept/b1"))[0] in {"hit", "uri-miss"}
+
+
+async def test_whichever_worker_is_asked_all_tell_the_same_of_what_the_redis_holds(machines):
+    _, one, other, _ = machines
+    for number in range(8):
+        await (one if number % 2 else other).ask("GET", f"/kept/{number}")
+    token, told = b"Authorization: Bearer token-for-tests-0123456789abcdef", set()
+    for machine in (one, other) * 8:
+        status = json.loads((await machine.ask("GET", "/_frontrunner/cache/status", token)).body)
+        lines = (await machine.ask("GET", "/_frontrunner/metrics", token)).body.decode().splitlines()
+        gauge = next(line for line in lines if line.startswith("frontrunner_store_entries "))
+        told.add((status["entries"], status["stores"][-1]["entries"], float(gauge.split()[1])))
+    assert told == {(8, 8, 8.0)}
