@@ -4,7 +4,7 @@ The line is filled while the request travels and is read once, at its end. What 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from proxy.core.reasons import Reason
@@ -189,8 +189,10 @@ class LogLine:
     observed: Observed | None = field(default=None, repr=False, compare=False)
 
     def close(self, now: float) -> None:
-        """Fix the duration at the request's end."""
+        """Fix at the request's end how long it took and how its call stands, which may go on and be made again."""
         self.duration_s = now - self.began
+        if self.call is not None:
+            self.call = replace(self.call, waiting=None)
 
     def drew(self, feature: str, draw: Draw) -> None:
         """Note the arm of one feature."""

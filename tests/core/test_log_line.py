@@ -56,6 +56,31 @@ def test_a_follower_tells_nothing_of_the_leaders_waits():
     assert {"upstream_connect_s", "upstream_ttfb_s", "store_s"}.isdisjoint(told)
 
 
+GOES_ON = {
+    "it ends": lambda call: setattr(call, "ended", BEGAN + 20),
+    "it is sent again": lambda call: call.sum_up(Call(sent=2, queue_s=3.0), 1),
+    "it begins anew": lambda call: (call.begin_again(), call.begin(BEGAN, BEGAN + 15)),
+    "it leaves the queue": lambda call: (call.wait(Place()), call.begin(BEGAN, BEGAN + 15)),
+    "its answer is stored": lambda call: setattr(call, "store_s", 0.5),
+}
+
+
+@pytest.mark.parametrize("goes_on", GOES_ON.values(), ids=GOES_ON)
+@pytest.mark.parametrize("ended", [None, BEGAN + 5])
+@pytest.mark.parametrize("joined", [None, BEGAN + 1])
+def test_a_line_that_was_counted_told_something_else_once_its_flight_had_gone_on(goes_on, ended, joined):
+    call = Call(began=BEGAN + 1, ended=ended, sent=1, first_byte=BEGAN + 4, connect_s=0.1)
+    one = closed(10.0, call=call, joined=joined, flight="lead" if joined is None else "follow")
+    told = request_fields(one)
+    goes_on(call)
+    assert request_fields(one) == told
+
+
+def test_a_line_that_has_ended_keeps_no_place_in_a_queue_alive():
+    one = closed(call=Call(waiting=Place()))
+    assert (one.call.waiting, one.call) == (None, Call())
+
+
 LEVELS = {None: "info", "client": "info", "upstream": "error", "proxy": "error"}
 
 
