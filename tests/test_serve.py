@@ -192,8 +192,10 @@ async def test_a_client_that_leaves_a_cacheable_request_leaves_its_fetch() -> No
     await asking
     assert here.outcomes == ["error:client_gone"]
     assert here.last.level == "info"
+    told = here.log.line
     held.go.set()
     await here.landed()
+    assert here.log.line == told, "what was counted is told"
     await here.ask()
     assert here.outcomes[1:] == ["hit"]
     assert len(here.engine.requests) == 1
