@@ -170,7 +170,7 @@ async def workers_on_a_redis(*wrote: tuple[int, int]) -> AsyncIterator[list[Desk
         for number, one in enumerate(wrote)
     ]
     for desk in desks:
-        await desk.counts.keep_up(board)
+        await desk.counts.keep_up()
     yield desks
     for desk in desks:
         await desk.world.tasks.close()
