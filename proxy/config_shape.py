@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from proxy import config_values as values
 from proxy.config_rollout import Rollout
@@ -239,6 +239,11 @@ class Log(Shape):
     """Query parameters whose values are written."""
     schema_: Annotated[str, values.words(*catalogue("schema"))] = Field(default="flat", alias="schema")
     """Whose names the JSON lines have."""
+
+    @field_validator("headers", "query")
+    @classmethod
+    def _have_fields_of_their_own(cls, names: tuple[str, ...], field: ValidationInfo) -> tuple[str, ...]:
+        return values.fields_of_their_own(names, "header" if field.field_name == "headers" else "query")
 
 
 class Tracing(Shape):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 _PIECE_BYTES: Final = 2**16
+_KNOWN_BY_BYTES: Final = 256
 
 
 def followed(path: Path, last: int, wait: Callable[[], bool]) -> Iterator[bytes]:
@@ -17,24 +18,35 @@ def followed(path: Path, last: int, wait: Callable[[], bool]) -> Iterator[bytes]
     file: BinaryIO = path.open("rb")
     try:
         _seek_last(file, last)
-        is_torn = False
+        read = _before(file)
         while True:
             while piece := file.read(_PIECE_BYTES):
-                is_torn = not piece.endswith(b"\n")
+                read = (read + piece)[-_KNOWN_BY_BYTES:]
                 yield piece
             if not wait():
                 return
             if (newer := _newer(path, file)) is not None:
                 wait()  # who writes may not have heard of the new file yet
-                yield from _rest(file, is_torn=is_torn)
+                yield from _rest(file, is_torn=_is_torn(read))
                 file.close()
-                file, is_torn = newer, False
-            elif os.fstat(file.fileno()).st_size < file.tell():
-                yield from _rest(file, is_torn=is_torn)
+                file, read = newer, b""
+            elif _before(file) != read:  # it was cut, and may have grown again since
+                yield from [b"\n"] * _is_torn(read)
                 file.seek(0)
-                is_torn = False
+                read = b""
     finally:
         file.close()
+
+
+def _before(file: BinaryIO) -> bytes:
+    """Return the last bytes before the place that was read to, as they are now."""
+    place = file.tell()
+    length = min(place, _KNOWN_BY_BYTES)
+    return os.pread(file.fileno(), length, place - length)
+
+
+def _is_torn(read: bytes) -> bool:
+    return bool(read) and not read.endswith(b"\n")
 
 
 def _newer(path: Path, file: BinaryIO) -> BinaryIO | None:

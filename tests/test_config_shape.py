@@ -6,8 +6,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from proxy import plugins
+from proxy.config import from_mapping
 from proxy.config_shape import Config, Engine, Shape
 from proxy.config_values import Listen
+from proxy.errors import ConfigError
 from proxy.plugins import Plugin
 
 SMALLEST = {"upstream": "http://legacy:8000"}
@@ -117,6 +119,23 @@ def test_the_log_schema_goes_by_its_word() -> None:
     assert config(log={"schema": "ecs"}).log.schema_ == "ecs"
     with pytest.raises(ValidationError):
         config(log={"schema_": "flat"})
+
+
+SAME_FIELD = {
+    "a dash and a stroke": ("headers", ["X-User", "x_user"], "header_x_user is x-user"),
+    "one name twice": ("headers", ["Accept", "accept"], "header_accept is accept"),
+    "a dot and a stroke": ("query", ["user.id", "user_id"], "query_user_id is user.id"),
+    "names that differ by case": ("query", ["Q", "q"], "query_q is Q"),
+}
+
+
+@pytest.mark.parametrize(("key", "names", "told"), SAME_FIELD.values(), ids=SAME_FIELD)
+def test_two_names_were_written_to_one_field_of_the_log(key: str, names: list[str], told: str) -> None:
+    """A client could put its own value beside the one that the owner wants to see."""
+    with pytest.raises(ConfigError) as raised:
+        from_mapping({"upstream": "http://a", "log": {key: names}}, {})
+    (finding,) = raised.value.findings
+    assert (finding.path, finding.allowed) == (f"log.{key}[1]", f"names of different fields: {told}")
 
 
 def test_networks_are_networks() -> None:

@@ -81,6 +81,17 @@ def test_a_line_that_the_old_file_does_not_end_is_not_joined_with_the_new_ones(l
     assert follow(log, *acts, last=0) == ["torn", "5"]
 
 
+def test_a_file_that_was_cut_and_has_grown_as_long_again_was_read_on_from_its_middle(log):
+    """Its new lines were lost up to where the old ones had ended."""
+
+    def copied_away():
+        with log.open("r+b") as file:
+            file.truncate(0)
+        log.write_bytes(b"4\n5\n6\n7\n")
+
+    assert follow(log, copied_away, append(log, b"8\n"), last=3) == ["1", "2", "3", "4", "5", "6", "7", "8"]
+
+
 def test_a_file_that_is_cut_is_read_from_its_start(log):
     def cut():
         with log.open("r+b") as file:

@@ -1,5 +1,8 @@
 """Every DuckDB recipe of `frontrunner docs logs` is run as written, over a day and over a sampled one, and comes to what was put in."""
 
+import json
+from math import ceil
+
 import duckdb
 import pytest
 from day import MIDNIGHT, day, sampled
@@ -19,12 +22,14 @@ def opened(folder, content):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return opened(tmp_path_factory.mktemp("day"), day().lines + b"no line of ours\n{}\n")
+    with opened(tmp_path_factory.mktemp("day"), day().lines + b"no line of ours\n{}\n") as database:
+        yield database
 
 
 @pytest.fixture(scope="module")
 def tenth(tmp_path_factory):
-    return opened(tmp_path_factory.mktemp("sampled"), sampled())
+    with opened(tmp_path_factory.mktemp("sampled"), sampled()) as database:
+        yield database
 
 
 def rows(database, beginning):
@@ -71,10 +76,17 @@ def test_the_slowest_hundredth_by_outcome_and_hour(whole):
     assert {key: n for key, (n, _) in found.items()} == day().count(by)
     for key, (_, p99) in found.items():
         durations = sorted(one.duration_s for one in day().put if by(one) == key)
-        place = 0.99 * (len(durations) - 1)
-        below, above = durations[int(place)], durations[min(int(place) + 1, len(durations) - 1)]
-        assert p99 == pytest.approx(below + (above - below) * (place % 1), abs=1e-4), key
+        assert p99 == pytest.approx(durations[ceil(0.99 * len(durations)) - 1], abs=1e-5), key
     assert MIDNIGHT % 86_400 == 0
+
+
+def test_a_few_slow_lines_that_are_all_there_were_the_slowest_hundredth_of_sampled_ones(tmp_path):
+    known = {"timestamp": "2026-03-01T00:00:00.000000Z", "event": "request", "outcome": "hit"}
+    lines = [{**known, "duration_s": number / 1e4, "sample_rate": 0.01} for number in range(1, 100)]
+    lines += [{**known, "duration_s": 2.0, "sample_rate": 1.0} for _ in range(20)]
+    with opened(tmp_path, b"\n".join([json.dumps(line).encode() for line in lines])) as database:
+        ((_, _, n, p99),) = rows(database, "The slowest hundredth")
+    assert (n, p99) == (pytest.approx(9920), 0.0099)
 
 
 def test_the_costliest_keys(whole):

@@ -99,15 +99,10 @@ def trend(now: Operation, before: Operation) -> dict[str, dict[str, float]]:
     return {name: {"now": new, "before": old, "change": rounded(new - old)} for name, (new, old) in pairs.items()}
 
 
-def details(one: Detail, path_shown: bool = True) -> dict[str, Any]:
-    """Return ages and ttls as served, and the keys that saved the most."""
+def details(one: Detail) -> dict[str, Any]:
+    """Return ages and ttls as served, and the keys that saved the most, by hash, with what may be told of their queries."""
     keys = [
-        {
-            "key_hash": name,
-            **({"path": key.path} if path_shown else {}),
-            "hits": key.hits,
-            "seconds_saved": rounded(key.saved_s),
-        }
+        {"key_hash": name, "path": key.path, "hits": key.hits, "seconds_saved": rounded(key.saved_s), **key.shown}
         for name, key in one.costliest().items()
     ]
     return {"age": _by_bits(one.ages.items()), "ttl": _by_bits(one.ttls.items()), "top_keys": keys}

@@ -68,7 +68,8 @@ def _known(name: str) -> str:
 def shipped(name: str, log: str = LOG) -> str:
     """Return a file's text for a log at that path."""
     text = (files("proxy") / "ship" / name).read_text("utf-8")
-    return text.replace(LOG, log).replace(_FOLDER, f"{log.rpartition('/')[0]}/")
+    places = {LOG: log, _FOLDER: f"{log.rpartition('/')[0]}/"}
+    return re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], text)
 
 
 def _write(folder: Path, names: list[str], log: str) -> None:

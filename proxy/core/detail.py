@@ -13,6 +13,7 @@ from proxy.core.histogram import Histogram
 from proxy.core.histogram import read as histogram_of
 from proxy.core.log_line import LogLine
 from proxy.core.rules import UNMATCHED
+from proxy.core.shown_fields import QUERY
 
 MOST_KEYS: Final = 200
 TOLD_KEYS: Final = 20
@@ -24,11 +25,12 @@ SPLIT: Final = "split"
 
 @dataclass(slots=True)
 class Key:
-    """How often a stored answer was given, and what that saved, in seconds."""
+    """How often a stored answer was given, and what that saved, in seconds; `shown` is what may be told of its query."""
 
     path: str
     hits: int = 0
     saved_s: float = 0.0
+    shown: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -60,7 +62,8 @@ class Detail:
             return
         key = self.keys.get(line.key_hash)
         if key is None:
-            key = self.keys[line.key_hash] = Key(line.path[:_MOST_PATH_CHARS])
+            shown = {name: value for name, value in (line.shown or {}).items() if name.startswith(QUERY)}
+            key = self.keys[line.key_hash] = Key(line.path[:_MOST_PATH_CHARS], shown=shown)
             if len(self.keys) > 2 * MOST_KEYS:
                 self.keys = self.costliest(MOST_KEYS)
         key.hits += 1
@@ -80,7 +83,7 @@ class Detail:
     def merge(self, other: "Detail") -> None:
         """Count all that `other` counted."""
         for name, one in other.keys.items():
-            key = self.keys.setdefault(name, Key(one.path))
+            key = self.keys.setdefault(name, Key(one.path, shown=one.shown))
             key.hits += one.hits
             key.saved_s += one.saved_s
         if len(self.keys) > 2 * MOST_KEYS:
@@ -94,7 +97,7 @@ class Detail:
 
     def written(self) -> list[Any]:
         """Return it as plain lists and numbers; of the keys the costliest only."""
-        told = attrgetter("path", "hits", "saved_s")
+        told = attrgetter("path", "hits", "saved_s", "shown")
         keys = {name: told(key) for name, key in self.costliest().items()}
         by_parts = {
             str(parts): {arm: timings.written() for arm, timings in arms.items()}
@@ -108,7 +111,10 @@ def read(told: Any) -> Detail:
     """Return what `written` told, from JSON. Raises ValueError, TypeError, AttributeError for what it never told."""
     keys, ages, ttls, by_parts = told
     return Detail(
-        {name: Key(str(path), int(hits), float(saved)) for name, (path, hits, saved) in keys.items()},
+        {
+            name: Key(str(path), int(hits), float(saved), dict(shown))
+            for name, (path, hits, saved, shown) in keys.items()
+        },
         _counts(ages),
         _counts(ttls),
         {int(parts): {arm: histogram_of(timings) for arm, timings in arms.items()} for parts, arms in by_parts.items()},

@@ -14,6 +14,8 @@ NEVER: Final = frozenset(
     }
 )  # fmt: skip
 """Fields that hold secrets."""
+QUERY: Final = "query_"
+"""What the names of fields begin with that hold a query's values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ class Span:
 
 def request_span(line: LogLine, begun: Begun, context: SpanContext, event: str = "request") -> Span:
     """Return the span of a client's request that has ended; of a `job`, the one below that."""
-    told = _attributes(request_fields(line), _NAMES | _OF_A_REQUEST) | _method(line.method)
+    fields = {name: value for name, value in request_fields(line).items() if name not in (line.shown or ())}
+    told = _attributes(fields, _NAMES | _OF_A_REQUEST) | _method(line.method)
     is_request = event == "request"
     if begun.scheme:
         told["url.scheme"] = begun.scheme

@@ -86,6 +86,15 @@ def test_the_lnav_format_knows_every_field_of_the_log():
         assert set(json.loads(sample["line"])) <= set(form["value"]) | {"timestamp"}
 
 
+@pytest.mark.parametrize("name", ["rsyslog.conf", "syslog-ng.conf", "vector.yaml", "logrotate"])
+@pytest.mark.parametrize("log", ["/var/log/frontrunner/blue/access.log", "/srv/log", "/var/log/frontrunner/other.log"])
+def test_a_log_below_the_usual_folder_was_looked_for_one_folder_too_deep(name, log):
+    text, usual = shipped(name, log), shipped(name)
+    assert text.count(log) >= usual.count(LOG) > 0
+    assert "blue/blue" not in text
+    assert LOG not in text.replace(log, "")
+
+
 def test_vectors_inputs_are_there():
     told = yaml.safe_load(shipped("vector.yaml"))
     known = {*told["sources"], *told["transforms"]}

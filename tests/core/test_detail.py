@@ -63,6 +63,16 @@ def test_a_copy_counts_for_itself_and_has_only_the_keys_that_are_told():
     assert (copy["r"].keys["49"].hits, copy["r"].ages, copy["r"].by_parts) == (1, {0: 50}, {})
 
 
+def test_of_a_key_is_told_what_the_owner_allows_of_its_query():
+    line = stored()
+    line.shown = {"query_page": "3", "header_user_agent": "curl"}
+    one = told_again(counted(line))
+    assert one.keys["k"].shown == {"query_page": "3"}
+    merged = Detail()
+    merged.merge(one)
+    assert merged.keys["k"].shown == {"query_page": "3"}
+
+
 def test_a_long_path_is_cut():
     (key,) = counted(stored(path="/" + "x" * 10_000)).keys.values()
     assert len(key.path) == 200

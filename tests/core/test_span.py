@@ -35,6 +35,11 @@ def test_a_request_that_was_answered_from_the_store():
     }  # fmt: skip
 
 
+def test_what_the_owner_has_shown_in_his_log_went_to_who_collects_the_traces():
+    span = request_span(line(shown={"query_q": "alice@example.org", "header_x_user": "alice"}), BEGUN, HERE)
+    assert "alice" not in str(span.attributes)
+
+
 def test_a_scheme_that_nobody_knows_is_not_told():
     span = request_span(line(), Begun(HERE, ABOVE, 100.0), HERE)
     assert "url.scheme" not in span.attributes
