@@ -27,8 +27,8 @@ _EVERY = (
     Row("event", "evt.name", text),
     Row("version", "dd.version", text),
     Row("request_id", "http.request_id", text),
-    Row("trace_id", "dd.trace_id", trace_id),
-    Row("span_id", "dd.span_id", span_id),
+    Row("trace_id", "trace_id", trace_id),
+    Row("span_id", "span_id", span_id),
     Row("client_ip", "network.client.ip", address),
 )
 _ANSWER = (

@@ -10,14 +10,14 @@ from proxy.core.schema import OWN
 from proxy.core.schema.datadog import TABLES, Datadog
 
 # Facts from github.com/DataDog/documentation, content/en/logs/log_configuration/attributes_naming_convention.md (reserved
-# attributes, default standard attribute list), and the names that its tracers add to connect logs and traces.
+# attributes, default standard attribute list), and content/en/opentelemetry/correlate/logs_and_traces.md: W3C ids as they are.
 PUBLISHED = {
     "timestamp": "string",
     "status": "string",
     "service": "string",
     "message": "string",
-    "dd.trace_id": "string",
-    "dd.span_id": "string",
+    "trace_id": "string",
+    "span_id": "string",
     "dd.version": "string",
     "network.client.ip": "string",
     "network.bytes_read": "number",
@@ -43,7 +43,8 @@ LINES = {
         "status": "error",
         "message": "POST /query 200 miss",
         "evt": {"name": "request", "outcome": "success"},
-        "dd": {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7"},
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "span_id": "00f067aa0ba902b7",
         "network": {"client": {"ip": "192.0.2.7"}, "bytes_read": 12, "bytes_written": 77},
         "http": {
             "request_id": "0123456789abcdef0123456789abcdef", "method": "POST", "url_details": {"path": "/query"},
