@@ -12,6 +12,8 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from proxy import config_values as values
 from proxy.config_rollout import Rollout
 from proxy.core.evict.gdsf import Gdsf
+from proxy.core.shown_fields import same_fields
+from proxy.errors import Finding
 from proxy.plugins import Plugin, catalogue
 from proxy.shape import Shape
 
@@ -243,7 +245,14 @@ class Log(Shape):
     @field_validator("headers", "query")
     @classmethod
     def _have_fields_of_their_own(cls, names: tuple[str, ...], field: ValidationInfo) -> tuple[str, ...]:
-        return values.fields_of_their_own(names, "header" if field.field_name == "headers" else "query")
+        same = same_fields("header" if field.field_name == "headers" else "query", names)
+        wrong = [
+            Finding("value", f"[{place}]", names[place], f"names of different fields: {name} is {taken}")
+            for place, name, taken in same
+        ]
+        if wrong:
+            raise values.carrier(wrong)
+        return names
 
 
 class Tracing(Shape):

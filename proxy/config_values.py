@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from proxy import plugins
 from proxy.core import units
-from proxy.core.shown_fields import NEVER, field_name
+from proxy.core.shown_fields import NEVER
 from proxy.errors import ConfigError, Finding
 
 # What llhttp reads: another method never arrives, so a rule for it would be a slip that nobody notices.
@@ -53,18 +53,19 @@ class Value:
 
     def error(self, value: object) -> PydanticCustomError:
         """Return the same as an error that pydantic carries to config.py."""
-        return _carrier([self.wrong(value)])
+        return carrier([self.wrong(value)])
 
     def _validated(self, value: Any) -> Any:
         try:
             return self.read(value)
         except ConfigError as error:
-            raise _carrier(error.findings) from error
+            raise carrier(error.findings) from error
         except ValueError as error:
             raise self.error(value) from error
 
 
-def _carrier(findings: list[Finding]) -> PydanticCustomError:
+def carrier(findings: list[Finding]) -> PydanticCustomError:
+    """Return an error by which pydantic carries findings to config.py."""
     return PydanticCustomError("findings", "findings", {"findings": findings})
 
 
@@ -259,25 +260,9 @@ PARAMETER: Final = text(r"[^\s&=#$]{1,64}", "the name of a query parameter, such
 SAMPLED: Final = text(r"(100|[0-9]{1,2}(\.[0-9]{1,3})?)%", "a percentage up to 100%", _percent)
 SHOWN_FIELD: Final = text(
     rf"(?!(?i:{'|'.join(sorted(NEVER))})$){NAME}",
-    "the name of a header field that holds no secret, such as User-Agent",
+    "the name of a field that holds no secret, such as User-Agent",
     str.lower,
 )
-
-
-def fields_of_their_own(names: tuple[str, ...], kind: str) -> tuple[str, ...]:
-    """Return names no two of which would be written to one field of the log; raises what pydantic carries."""
-    taken: dict[str, str] = {}
-    wrong = []
-    for index, name in enumerate(names):
-        field = field_name(kind, name)
-        if field in taken:
-            wrong.append(Finding("value", f"[{index}]", name, f"names of different fields: {field} is {taken[field]}"))
-        taken.setdefault(field, name)
-    if wrong:
-        raise _carrier(wrong)
-    return names
-
-
 PERCENT: Final = text(r"[0-9]{1,4}(\.[0-9]{1,3})?%", "a percentage such as 25%", _percent)
 PREFIX: Final = text(
     r"(/[A-Za-z0-9._~\-]+)+", "a path such as /_frontrunner: it starts with / and does not end with it"

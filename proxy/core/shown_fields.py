@@ -1,5 +1,6 @@
 """What the owner wants to see of requests in the log: header and query values by name, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -44,6 +45,13 @@ class ShownFields:
 def field_name(kind: str, name: str) -> str:
     """Return the name of the log's field: `header_user_agent`, `query_q`; letters, digits and underscores."""
     return f"{kind}_{''.join([one if one.isascii() and one.isalnum() else '_' for one in name.lower()])}"
+
+
+def same_fields(kind: str, names: Sequence[str]) -> list[tuple[int, str, str]]:
+    """Return the place of each name that has the field of an earlier one, that field, and the earlier one."""
+    fields = [field_name(kind, name) for name in names]
+    first = [fields.index(field) for field in fields]
+    return [(place, fields[place], names[at]) for place, at in enumerate(first) if at < place]
 
 
 def _decoded(text: bytes) -> bytes:

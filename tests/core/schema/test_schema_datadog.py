@@ -45,6 +45,7 @@ LINES = {
         "evt": {"name": "request", "outcome": "success"},
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
         "span_id": "00f067aa0ba902b7",
+        "dd": {},
         "network": {"client": {"ip": "192.0.2.7"}, "bytes_read": 12, "bytes_written": 77},
         "http": {
             "request_id": "0123456789abcdef0123456789abcdef", "method": "POST", "url_details": {"path": "/query"},
