@@ -259,9 +259,7 @@ PATH: Final = text(r"/[!\"$->@-~]*", "a path such as /search, /users/* or /api/*
 PARAMETER: Final = text(r"[^\s&=#$]{1,64}", "the name of a query parameter, such as page")
 SAMPLED: Final = text(r"(100|[0-9]{1,2}(\.[0-9]{1,3})?)%", "a percentage up to 100%", _percent)
 SHOWN_FIELD: Final = text(
-    rf"(?!(?i:{'|'.join(sorted(NEVER))})$){NAME}",
-    "the name of a field that holds no secret, such as User-Agent",
-    str.lower,
+    rf"(?!(?i:{'|'.join(sorted(NEVER))})$){NAME}", "the name of a field without secrets, such as User-Agent", str.lower
 )
 PERCENT: Final = text(r"[0-9]{1,4}(\.[0-9]{1,3})?%", "a percentage such as 25%", _percent)
 PREFIX: Final = text(
