@@ -19,6 +19,7 @@ from proxy.tally_notes import Moved, TallyNotes
 GONE_AFTER_S: Final = 120.0
 GONE_ELSEWHERE_AFTER_S: Final = 86_400.0
 """A whole machine: its own processes come first."""
+WRITTEN_AGAIN_AFTER_S: Final = 7 * 86_400.0
 _LEASE: Final = b"takes tallies".ljust(20, b".")
 _LEASE_S, _RENEW_S = 60.0, 10.0
 _RESTS: Final = 4.0
@@ -44,7 +45,10 @@ class Archive:
         for name in [name for name in tallies if name not in counting(tallies)]:
             await self._forget(name, tallies[name])  # whoever took it could not
         gone = [name for name in counting(tallies) if name != self.name and self._is_gone(name, tallies, is_steady)]
+        own = tallies.get(self.name)
         try:
+            if own is not None and self._clock.wall() - own.at > WRITTEN_AGAIN_AFTER_S and await self._is_mine():
+                await self._write_again(own)
             for name in gone:
                 if not await self._is_mine():
                     break
@@ -63,6 +67,20 @@ class Archive:
         """Take or renew the lease that keeps two from doing the same work; whether it was in vain is seen at the end."""
         self._renewed = self._clock.timer()
         return await self._shared.lease(_LEASE, self._owner, _LEASE_S) is not None
+
+    async def _write_again(self, own: Tally) -> None:
+        """Write it down as it is: a note that nobody writes again is gone after a while."""
+        rings = (await self._notes.rings({self.name: own}))[self.name]
+        packed = await asyncio.to_thread(pack_all, rings)
+        async with self._notes.alone(self._owner):
+            now = (await self._notes.tallies()).get(self.name)
+            if now is not None and now.edition == own.edition:
+                await self._put(replace(own, at=self._clock.wall()), packed)
+
+    async def _put(self, tally: Tally, packed: Mapping[str, Mapping[int, bytes]]) -> None:
+        for word, spans in packed.items():
+            await self._notes.pin_ring(self.name, tally.edition, word, spans)
+        await self._notes.pin(self.name, tally)
 
     async def _take(self, name: str) -> None:
         tallies = await self._notes.tallies()
@@ -88,9 +106,7 @@ class Archive:
             now = await self._notes.tallies()
             if name not in now or now[name].at != one.at or now.get(self.name, nothing).edition != before.edition:
                 return  # it is back, or somebody else took it
-            for word, ring in packed.items():
-                await self._notes.pin_ring(self.name, after.edition, word, ring)
-            await self._notes.pin(self.name, after)
+            await self._put(after, packed)
         await self._notes.wipe_rings(self.name, before.edition)
         await self._forget(name, one)
 

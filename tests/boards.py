@@ -10,6 +10,7 @@ class Board:
         self._clock = clock
         self.pinned: dict[str, bytes] = {}
         self.leases: dict[bytes, tuple[str, float]] = {}
+        self._until: dict[str, float] = {}
         self.written = 0
         self.fails = False
 
@@ -21,8 +22,13 @@ class Board:
         self._check()
         self.written += 1
         self.pinned[name] = note
+        self._until[name] = self._clock.wall() + lasts_s
         if lasts_s < 1:
             del self.pinned[name]
+
+    def forget_what_is_over(self) -> None:
+        """Let notes go that nobody has renewed."""
+        self.pinned = {name: note for name, note in self.pinned.items() if self._until[name] > self._clock.wall()}
 
     async def notes(self, prefix: str) -> dict[str, bytes]:
         self._check()

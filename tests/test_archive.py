@@ -165,7 +165,9 @@ async def test_an_archive_is_not_taken_while_somebody_runs_there(stage):
     await ended(stage, "c", "there")
     there, here = await heir(stage, "b", "there"), await heir(stage)
     await there.tend()
-    await stage.live(2 * GONE_ELSEWHERE_AFTER_S, there, here)
+    for _ in range(2):
+        stage.clock.advance(GONE_ELSEWHERE_AFTER_S)
+        await stage.outlive(there, here)
     assert (stage.archived("there"), stage.archived()) == (5, 0)
 
 
@@ -181,6 +183,39 @@ async def test_where_there_is_no_room_the_oldest_spans_go_and_it_is_told(stage, 
     assert stage.archived() == 150
     assert stage.told("archive here").kept_from["10s"] > 0
     assert 0 < await one.windows() < 150
+
+
+async def test_an_archive_that_nobody_added_to_was_gone_after_90_days(stage):
+    await ended(stage, "gone")
+    one = await heir(stage)
+    await one.tend()
+    for _ in range(20):
+        stage.clock.advance(8 * 86_400.0)
+        await one.keep_up()
+        await one.tend()
+        stage.board.forget_what_is_over()
+    assert (await one.n(), stage.archived()) == (5, 5)
+
+
+async def test_what_another_added_while_it_was_written_again_stays(stage, monkeypatch):
+    await ended(stage, "gone")
+    one, other = await heir(stage), await heir(stage, "other")
+    await one.tend()
+    stage.clock.advance(8 * 86_400.0)
+    await ended(stage, "also gone")
+    packed, done = module.pack_all, []
+
+    def as_another_adds(spans):
+        if not done:
+            done.append(True)
+            stage.board.leases.clear()
+            asyncio.run_coroutine_threadsafe(other.tend(), loop).result(10)
+        return packed(spans)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(module, "pack_all", as_another_adds)
+    await one.tend()
+    assert (await one.n(), stage.archived()) == (10, 10)
 
 
 async def test_a_lease_that_is_lost_on_the_way_ends_the_work(stage, monkeypatch):

@@ -170,7 +170,7 @@ LATE = {"it counts again": True, "another asks first": False}
 
 
 @pytest.mark.parametrize("counts_first", LATE.values(), ids=LATE)
-@pytest.mark.parametrize("silent_s", [GONE_AFTER_S + 60, 10 * GONE_AFTER_S, 86_400.0])
+@pytest.mark.parametrize("silent_s", [GONE_AFTER_S + 60, 20 * GONE_AFTER_S])
 async def test_one_that_was_held_up_for_long_was_counted_twice_or_never_again(stage, counts_first, silent_s):
     """Its counts were archived meanwhile, and their notes wiped."""
     late, other, third = stage.process("a"), stage.process("b"), stage.process("c")
