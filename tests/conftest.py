@@ -8,8 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from running import Proxy
 from wire import RawUpstream
+
+settings.register_profile("few", max_examples=25, derandomize=True, database=None)
+"""For who asks which branches are reached, not whether what is there is right."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.shown_fields import MOST_CHARS, ShownFields, field_name
+from proxy.core.shown_fields import MOST_CHARS, ShownFields, field_name, same_fields
 from proxy.core.types import Client, Request
 
 CLIENT = Client("192.0.2.7", "192.0.2.7")
@@ -49,6 +49,19 @@ def test_any_value_is_short_text_that_can_be_written(value):
     assert all(len(text) <= MOST_CHARS for text in shown.values())
     json.dumps(shown).encode()
     "".join(shown.values()).encode()
+
+
+SAME = {
+    "none": (("a", "b"), []),
+    "no name": ((), []),
+    "a dash and a stroke": (("x-user", "a", "x_user", "x.user"), [(2, "query_x_user", "x-user"), (3, "query_x_user", "x-user")]),
+    "one name twice": (("Q", "q"), [(1, "query_q", "Q")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("names", "same"), SAME.values(), ids=SAME)
+def test_names_that_would_share_a_field_are_told(names, same):
+    assert same_fields("query", names) == same
 
 
 def test_names_are_those_of_plain_columns():
