@@ -13,6 +13,7 @@ from proxy.admin.rule_list import RulesDesk
 from proxy.clock import Clock
 from proxy.config import Config
 from proxy.core.rules import Rule
+from proxy.core.shown_fields import field_name
 from proxy.jobs import Jobs
 from proxy.reload import LastReload
 from proxy.rollouts import Rollouts
@@ -39,7 +40,7 @@ def api_of(
     admin, names = config.admin, tuple(rule.name for rule in rules)
     desks = Desks(
         PerformanceDesk(counts, slots, clock, names),
-        CacheDesk(counts, by_rule, slots, names),
+        CacheDesk(counts, by_rule, slots, names, frozenset(field_name("query", name) for name in config.log.query)),
         RulesDesk(config.rules, counts, by_rule, rollouts),
         acts,
         RolloutDesk(rollouts, trials.told, trials.report, acts, audit),

@@ -13,16 +13,22 @@ def followed(path: Path, last: int, wait: Callable[[], bool]) -> Iterator[bytes]
     r"""Yield a file's last lines, so many, and then what is written to it, as it comes.
 
     `wait` is called where nothing is new, and says whether to go on. Where a file was torn off within a line, `\n` is
-    yielded after it. Raises OSError where the file cannot be opened at first.
+    yielded after it. A file that was cut is known by the last 256 bytes that were read of it, which are others then.
+    Raises OSError where the file cannot be opened at first.
     """
-    file: BinaryIO = path.open("rb")
+    file = _opened(path)
     try:
         _seek_last(file, last)
         read = _before(file)
         while True:
-            while piece := file.read(_PIECE_BYTES):
+            if _before(file) != read:  # it was cut, and may have grown again since
+                yield from [b"\n"] * _is_torn(read)
+                file.seek(0)
+                read = b""
+            if piece := file.read(_PIECE_BYTES):
                 read = (read + piece)[-_KNOWN_BY_BYTES:]
                 yield piece
+                continue
             if not wait():
                 return
             if (newer := _newer(path, file)) is not None:
@@ -30,12 +36,12 @@ def followed(path: Path, last: int, wait: Callable[[], bool]) -> Iterator[bytes]
                 yield from _rest(file, is_torn=_is_torn(read))
                 file.close()
                 file, read = newer, b""
-            elif _before(file) != read:  # it was cut, and may have grown again since
-                yield from [b"\n"] * _is_torn(read)
-                file.seek(0)
-                read = b""
     finally:
         file.close()
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb", buffering=0)  # a buffer would keep what a cut file no longer holds
 
 
 def _before(file: BinaryIO) -> bytes:
@@ -52,7 +58,7 @@ def _is_torn(read: bytes) -> bool:
 def _newer(path: Path, file: BinaryIO) -> BinaryIO | None:
     """Return the file that took the place of this one, if one did."""
     try:
-        found = path.open("rb")
+        found = _opened(path)
     except OSError:
         return None  # between two, there is none
     if os.path.samestat(os.fstat(found.fileno()), os.fstat(file.fileno())):

@@ -53,7 +53,7 @@ class Desk:
     """
 
     def __init__(
-        self, *rules: str, root: bool = False, bypass: Bypass | None = None, name: str = "one",
+        self, *rules: str, root: bool = False, show: tuple[str, ...] = (), bypass: Bypass | None = None, name: str = "one",
         board: Board | None = None, wire: FakeWire | None = None, wrote: tuple[int, int] = (0, 0), **world: Any,
     ) -> None:  # fmt: skip
         self.clock = FakeClock()
@@ -72,8 +72,12 @@ class Desk:
         self.reloaded = LastReload(self.clock.wall())
         named = [{"name": name, "match": {"path": f"/{name}"}, "ttl": "1h"} for name in rules or ("query",)]
         config = from_mapping(
-            {"upstream": "http://127.0.0.1:9", "rules": named, "admin": {"prefix": PREFIX, "root_paths": root}}, {}
-        )
+            {
+                "upstream": "http://127.0.0.1:9", "rules": named, "admin": {"prefix": PREFIX, "root_paths": root},
+                "log": {"query": list(show)},
+            },
+            {},
+        )  # fmt: skip
         self.api = api_of(
             config, [make_rule(one.name) for one in config.rules], self.counts, self._by_rule, self.world.protection.status,
             self.reloaded, self.world.rollouts, self.world.trials,

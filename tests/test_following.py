@@ -92,6 +92,16 @@ def test_a_file_that_was_cut_and_has_grown_as_long_again_was_read_on_from_its_mi
     assert follow(log, copied_away, append(log, b"8\n"), last=3) == ["1", "2", "3", "4", "5", "6", "7", "8"]
 
 
+def test_a_file_that_was_cut_while_the_reader_was_held_up_was_read_on_from_its_middle(tmp_path):
+    """Who reads slowly, such as a pager, is behind by more than one piece when it happens."""
+    log = tmp_path / "log"
+    log.write_bytes(b"old\n" * 100_000)
+    told = followed(log, 10**9, lambda: False)
+    assert set(next(told).splitlines()) == {b"old"}
+    log.write_bytes(b"new\n" * 200_000)
+    assert b"".join(told) == b"new\n" * 200_000
+
+
 def test_a_file_that_is_cut_is_read_from_its_start(log):
     def cut():
         with log.open("r+b") as file:

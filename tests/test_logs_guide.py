@@ -127,6 +127,16 @@ def test_calls_upstream_by_the_rule_that_led_to_them(whole):
         assert longest == pytest.approx(max(one.upstream_s for one in day().put if of_rule(one) == rule))
 
 
+def test_a_sampled_request_whose_call_failed_was_counted_as_one(tmp_path):
+    """Its answer came from the store past its ttl: no error, and so no line that is always written."""
+    known = {"event": "request", "outcome": "stale", "rule": "query"}
+    lines = [{**known, "request_id": "a", "sample_rate": 0.1}, {**known, "request_id": "b", "sample_rate": 1.0}]
+    call = {"event": "upstream_call", "duration_s": 2.0, "error": "upstream_timeout"}
+    lines += [{**call, "request_id": request_id} for request_id in "ab"]
+    with opened(tmp_path, b"\n".join([json.dumps(line).encode() for line in lines])) as database:
+        assert rows(database, "What calls upstream took") == [("query", 11, 22, 2, 11)]
+
+
 def test_what_failed_and_what_was_lost(whole, tmp_path):
     (recipe,) = [block for prose, block in RECIPES if prose.startswith("What failed")]
     first, second = duckdb.extract_statements(recipe)
@@ -135,4 +145,5 @@ def test_what_failed_and_what_was_lost(whole, tmp_path):
     )
     assert whole.execute(second).fetchall() == [(0,)]
     dropped = b'{"event":"dropped","count":7}\n{"event":"dropped","count":5}\n'
-    assert opened(tmp_path, dropped).execute(second).fetchall() == [(12,)]
+    with opened(tmp_path, dropped) as database:
+        assert database.execute(second).fetchall() == [(12,)]

@@ -16,15 +16,20 @@ ByRule = Callable[[], Mapping[str, tuple[int, int]] | None]
 
 
 class CacheDesk:
-    """Tells of the stores; `rules` are the names of those that are configured."""
+    """Tells of the stores; `rules` are the names of those that are configured, `allowed` the fields of a key's query.
+
+    Counts outlive a config: what is not allowed any more is in them still.
+    """
 
     def __init__(
-        self, counts: Counts, by_rule: ByRule, slots: Callable[[], LimitStatus], rules: tuple[str, ...]
-    ) -> None:
+        self, counts: Counts, by_rule: ByRule, slots: Callable[[], LimitStatus], rules: tuple[str, ...],
+        allowed: frozenset[str],
+    ) -> None:  # fmt: skip
         self._counts = counts
         self._by_rule = by_rule
         self._slots = slots
         self._rules = rules
+        self._allowed = allowed
 
     async def status(self, _: Request) -> Response:
         """Tell what is held, what that saved, and how each store is."""
@@ -60,6 +65,6 @@ class CacheDesk:
                 "hit_ratio": shown.rounded(one.hit_ratio()),
                 "hit_ratio_by_seconds": shown.rounded(one.hit_ratio_by_seconds()),
                 "seconds_saved": shown.rounded(one.seconds_saved), "upstream_s": shown.rounded(one.upstream_s),
-                **shown.details(seen.details.get(name, Detail())),
+                **shown.details(seen.details.get(name, Detail()), self._allowed),
             }
         )  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from proxy import __version__
+from proxy.core.shown_fields import MOST_CHARS
 
 Schema = dict[str, Any]
 
@@ -119,7 +120,10 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "ttl": _STEPS,
             "top_keys": {
                 "type": "array",
-                "items": _object({"key_hash": _TEXT, "path": _TEXT, "hits": _COUNT, "seconds_saved": _NUMBER}),
+                "items": {
+                    **_object({"key_hash": _TEXT, "path": _TEXT, "hits": _COUNT, "seconds_saved": _NUMBER}),
+                    "patternProperties": {"^query_": {"type": "string", "maxLength": MOST_CHARS}},
+                },
             },
         },
         _HELD,

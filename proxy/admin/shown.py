@@ -1,6 +1,6 @@
 """What was counted, as plain numbers: seconds rounded to microseconds."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.core.detail import Detail
@@ -99,12 +99,15 @@ def trend(now: Operation, before: Operation) -> dict[str, dict[str, float]]:
     return {name: {"now": new, "before": old, "change": rounded(new - old)} for name, (new, old) in pairs.items()}
 
 
-def details(one: Detail) -> dict[str, Any]:
-    """Return ages and ttls as served, and the keys that saved the most, by hash, with what may be told of their queries."""
+def details(one: Detail, allowed: Collection[str]) -> dict[str, Any]:
+    """Return ages and ttls as served, and the keys that saved the most, by hash, with the allowed fields of their queries."""
     keys = [
-        {"key_hash": name, "path": key.path, "hits": key.hits, "seconds_saved": rounded(key.saved_s), **key.shown}
+        {
+            "key_hash": name, "path": key.path, "hits": key.hits, "seconds_saved": rounded(key.saved_s),
+            **{field: value for field, value in key.shown.items() if field in allowed},
+        }
         for name, key in one.costliest().items()
-    ]
+    ]  # fmt: skip
     return {"age": _by_bits(one.ages.items()), "ttl": _by_bits(one.ttls.items()), "top_keys": keys}
 
 

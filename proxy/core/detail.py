@@ -62,12 +62,13 @@ class Detail:
             return
         key = self.keys.get(line.key_hash)
         if key is None:
-            shown = {name: value for name, value in (line.shown or {}).items() if name.startswith(QUERY)}
-            key = self.keys[line.key_hash] = Key(line.path[:_MOST_PATH_CHARS], shown=shown)
+            key = self.keys[line.key_hash] = Key(line.path[:_MOST_PATH_CHARS])
             if len(self.keys) > 2 * MOST_KEYS:
                 self.keys = self.costliest(MOST_KEYS)
         key.hits += 1
         key.saved_s += saved_s
+        if line.shown:
+            key.shown = key.shown | {name: value for name, value in line.shown.items() if name.startswith(QUERY)}
 
     def costliest(self, most: int = TOLD_KEYS) -> dict[str, Key]:
         """Return the keys that saved the most."""
@@ -83,9 +84,10 @@ class Detail:
     def merge(self, other: "Detail") -> None:
         """Count all that `other` counted."""
         for name, one in other.keys.items():
-            key = self.keys.setdefault(name, Key(one.path, shown=one.shown))
+            key = self.keys.setdefault(name, Key(one.path))
             key.hits += one.hits
             key.saved_s += one.saved_s
+            key.shown = one.shown | key.shown
         if len(self.keys) > 2 * MOST_KEYS:
             self.keys = self.costliest(MOST_KEYS)
         for mine, theirs in ((self.ages, other.ages), (self.ttls, other.ttls)):

@@ -45,6 +45,21 @@ async def test_the_keys_that_save_the_most_are_told_by_their_hash() -> None:
     ]
 
 
+async def test_beside_a_key_is_told_what_the_owner_allows_of_its_query() -> None:
+    desk = Desk("query", show=("page",))
+    shown = {"query_page": "3", "header_user_agent": "curl"}
+    desk.count("hit", 0.0, cost=2.0, age_s=1, ttl_s=1, key_hash="k", shown=shown)
+    told = (await desk.numbers("cache/query/info"))["top_keys"]
+    assert told == [{"key_hash": "k", "path": "/", "hits": 1, "seconds_saved": 2.0, "query_page": "3"}]
+
+
+async def test_what_the_owner_does_not_allow_any_more_was_told_for_as_long_as_its_counts_last() -> None:
+    desk = Desk("query", show=("page",))
+    desk.count("hit", 0.0, cost=2.0, age_s=1, ttl_s=1, key_hash="k", shown={"query_page": "3", "query_mail": "a@b"})
+    (told,) = (await desk.numbers("cache/query/info"))["top_keys"]
+    assert (told["query_page"], "query_mail" in told) == ("3", False)
+
+
 async def test_a_rule_that_nobody_asked_for() -> None:
     told = await Desk("query").numbers("cache/query/info")
     assert (told["entries"], told["requests"], told["age"], told["ttl"], told["top_keys"]) == (0, {}, [], [], [])

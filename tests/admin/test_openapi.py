@@ -17,11 +17,11 @@ from proxy.admin.api import METHODS
 @pytest.fixture
 def desk() -> Desk:
     """Return a desk that has seen a bit of everything."""
-    desk = Desk("query", "shop", rules=(splitting_rule("shop"),))
+    desk = Desk("query", "shop", rules=(splitting_rule("shop"),), show=("page",))
     desk.clock.advance(3 * 3600)
     desk.count("miss", 40.0, upstream_s=40.0, parts=3, arm="control", reason="no_ttl")
     desk.count("partial", 10.0, upstream_s=10.0, parts=3, parts_hit=1, merge_s=0.1, arm="candidate")
-    desk.count("hit", 0.001, cost=40.0, age_s=3, ttl_s=40, key_hash="k")
+    desk.count("hit", 0.001, cost=40.0, age_s=3, ttl_s=40, key_hash="k", shown={"query_page": "3"})
     desk.count("passthrough", 1.0, would="hit", would_save_s=2.0, would_differ=True)
     desk.count("error", 1.0, rule=None, error_source="client")
     return desk

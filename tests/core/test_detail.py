@@ -73,6 +73,29 @@ def test_of_a_key_is_told_what_the_owner_allows_of_its_query():
     assert merged.keys["k"].shown == {"query_page": "3"}
 
 
+def test_a_key_that_was_counted_before_its_query_might_be_told_stayed_without_it():
+    """The counts outlive the config: the name was allowed at the next start."""
+    allowed = stored()
+    allowed.shown = {"query_page": "3"}
+    before = told_again(counted(stored()))
+    before.count(allowed)
+    assert before.keys["k"].shown == {"query_page": "3"}
+    merged = counted(stored())
+    merged.merge(counted(allowed))
+    merged.count(stored())
+    assert (merged.keys["k"].shown, merged.keys["k"].hits) == ({"query_page": "3"}, 3)
+
+
+def test_what_is_told_of_a_copy_is_not_changed_by_what_is_counted_later():
+    first, second = stored(), stored()
+    first.shown, second.shown = {"query_page": "3"}, {"query_page": "4"}
+    details = Details(r=counted(first))
+    copy = details.copied()
+    details.count(second)
+    assert details["r"].keys["k"].shown == {"query_page": "4"}
+    assert copy["r"].keys["k"].shown == {"query_page": "3"}
+
+
 def test_a_long_path_is_cut():
     (key,) = counted(stored(path="/" + "x" * 10_000)).keys.values()
     assert len(key.path) == 200

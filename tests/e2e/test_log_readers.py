@@ -27,6 +27,19 @@ SYSLOG_NG = Path(os.environ.get("FRONTRUNNER_SYSLOG_NG", "/"))
 """The folder that syslog-ng's packages are unpacked in; it cannot be installed beside rsyslog."""
 
 
+def _mixed() -> Iterator[bytes]:
+    """Yield lines of both: of one that stands for ten requests, and of slow ones, each of which is there."""
+    slow = {"duration_s": 2.0, "sample_rate": 1.0, "saved_s": 1.0}
+    quick = {"duration_s": 0.05, "sample_rate": 0.1, "saved_s": 3.0, "reason": "credentials"}
+    start = json.loads(day().lines[: day().lines.index(b"\n")])
+    for outcome in ("hit", "passthrough"):
+        for known in (quick, slow, slow):
+            yield json.dumps({**start, "event": "request", "outcome": outcome, **known}).encode() + b"\n"
+
+
+MIXED = b"".join(_mixed())
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "frontrunner.log"
@@ -167,8 +180,18 @@ def test_lnav_reads_the_log_as_a_table(tmp_path: Path) -> None:
         tmp_path, "-c", f";{' '.join(query.split())}", "-c", ":write-csv-to -", str(tmp_path / "frontrunner.log")
     )
     rows = list(csv.DictReader(io.StringIO(said)))
-    assert {row["outcome"]: (int(row["n"]), float(row["s"])) for row in rows} == outcomes()
-    assert [int(row["n"]) for row in rows] == sorted([int(row["n"]) for row in rows], reverse=True)
+    assert {row["outcome"]: (float(row["n"]), float(row["s"])) for row in rows} == outcomes()
+    assert [float(row["n"]) for row in rows] == sorted([float(row["n"]) for row in rows], reverse=True)
+
+
+def test_lnav_counted_sampled_lines_as_one_request_each(tmp_path: Path) -> None:
+    (tmp_path / "frontrunner.log").write_bytes(MIXED)
+    ((_, query),) = blocks("lnav", "sql")
+    said = lnav(
+        tmp_path, "-c", f";{' '.join(query.split())}", "-c", ":write-csv-to -", str(tmp_path / "frontrunner.log")
+    )
+    found = {row["outcome"]: (float(row["n"]), float(row["s"])) for row in csv.DictReader(io.StringIO(said))}
+    assert found == {"hit": (12, pytest.approx(4.5)), "passthrough": (12, pytest.approx(4.5))}
 
 
 def test_lnav_shows_lines_in_columns(tmp_path: Path) -> None:
@@ -210,7 +233,7 @@ def test_goaccess(log: Path) -> None:
 def jq(folder: Path, beginning: str) -> list[bytes]:
     """Run the guide's own jq line that begins so."""
     ((_, recipes),) = blocks("jq", "sh")
-    (command,) = (one for one in recipes.splitlines() if one.startswith(beginning))
+    (command,) = (one for one in re.split(r"^(?=jq )", recipes, flags=re.MULTILINE) if one.startswith(beginning))
     ran = subprocess.run(command, shell=True, cwd=folder, capture_output=True, timeout=WITHIN_S, check=True)
     return ran.stdout.splitlines()
 
@@ -224,6 +247,13 @@ def test_jq(tmp_path: Path) -> None:
     passed = day().count(lambda one: str(one.reason) if one.outcome == "passthrough" else None)
     assert [(reason.decode(), int(n)) for n, reason in map(bytes.split, jq(tmp_path, "jq -r"))] == passed.most_common()
     assert jq(tmp_path, "jq -c 'select(.request_id") == []
+
+
+def test_jq_counted_sampled_lines_as_one_request_each(tmp_path: Path) -> None:
+    (tmp_path / "frontrunner.log").write_bytes(MIXED)
+    (saved,) = jq(tmp_path, "jq -s")
+    assert float(saved) == pytest.approx(10 * 3.0 + 2 * 1.0)
+    assert jq(tmp_path, "jq -r") == [b"10 credentials", b"2 none"]
 
 
 def test_logrotate(log: Path) -> None:
