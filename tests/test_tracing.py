@@ -30,7 +30,13 @@ SPLIT = {
 RULES = [
     {"name": "page", "match": {"path": "/page/**"}, "ttl": "1h", "grace": "1h"},
     {"name": "brief", "match": {"path": "/brief"}, "ttl": "1m", "grace": "1h"},
-    {"name": "items", "match": {"path": "/items"}, "ttl": "1h", "split": SPLIT, "rollout": {"split": {"mode": "on"}}},
+    {
+        "name": "items",
+        "match": {"path": "/items"},
+        "ttl": "1h",
+        "split": SPLIT,
+        "rollout": {"split": {"mode": "on", "audit": 0}},
+    },
 ]
 
 

@@ -28,7 +28,7 @@ def rule(name: str, **split: Any) -> dict[str, Any]:
     by = {"query_list": {"name": "ids"}}
     merge = {"keyed": {"items": "$.items", "totals": {"$.total": "count"}}}
     return {
-        "name": name, "match": {"path": f"/{name}"}, "ttl": "1h", "rollout": {"split": {"mode": "on"}},
+        "name": name, "match": {"path": f"/{name}"}, "ttl": "1h", "rollout": {"split": {"mode": "on", "audit": 0}},
         "split": {"by": by, "merge": merge, **split},
     }  # fmt: skip
 

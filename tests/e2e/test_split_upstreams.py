@@ -24,7 +24,7 @@ from wire import Client, asked
 Question = tuple[bytes, bytes | None]
 """A target and a body."""
 
-ON = {"split": {"mode": "on"}}
+ON = {"split": {"mode": "on", "audit": 0}}
 JSON = b"Content-Type: application/json"
 
 

@@ -21,7 +21,7 @@ CONFIG = {
                 "by": {"query_list": {"name": "ids"}},
                 "merge": {"keyed": {"items": "$.items", "missing": "omit"}},
             },
-            "rollout": {"split": {"mode": "on"}},
+            "rollout": {"split": {"mode": "on", "audit": 0}},
             "aliases": {"/shop-split": "candidate"},
         }
     ],
