@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import structlog
@@ -147,19 +148,21 @@ class Log:
     def _hand_over(self) -> None:
         lost, self._lost_counted = self._writer.lost - self._lost_counted, self._writer.lost
         self._drop(lost)
-        room, rendered, told = MOST_BYTES - self._writer.size, [], 0
+        rendered = BytesIO()  # each line goes into one buffer: to keep them all costs more than to render them
+        room, count, told = MOST_BYTES - self._writer.size, 0, 0
         while self._lines:
             line = self._lines.popleft()
             if room <= 0:
                 self._drop()
                 continue
-            rendered.append(self._rendered(*line))
-            room -= len(rendered[-1])
-        if self._dropped_untold and room > 0 and self._writer.lines + len(rendered) < MOST_WAITING:
+            room -= rendered.write(self._rendered(*line))
+            count += 1
+        if self._dropped_untold and room > 0 and self._writer.lines + count < MOST_WAITING:
             told, self._dropped_untold = self._dropped_untold, 0
-            rendered.append(self._rendered(self._clock.wall(), "dropped", "warning", {"count": told}))
-        if rendered:
-            self._writer.put(b"".join(rendered), len(rendered), told)
+            rendered.write(self._rendered(self._clock.wall(), "dropped", "warning", {"count": told}))
+            count += 1
+        if count:
+            self._writer.put(rendered.getvalue(), count, told)
         self._finds_room()
 
     def reopen(self) -> None:
