@@ -119,7 +119,7 @@ def place_of(word: str, lock: int | None = None) -> Place:
 
 def _write_lines(descriptor: int, batch: bytes) -> int:
     """Write a batch; return how much of it is written, in whole lines, where a disk is full or nobody reads any more."""
-    size, rest = os.fstat(descriptor).st_size, memoryview(batch)
+    rest = memoryview(batch)
     try:
         while rest:
             try:
@@ -127,17 +127,18 @@ def _write_lines(descriptor: int, batch: bytes) -> int:
             except BlockingIOError:  # whoever else has the pipe can make it so
                 select.select([], [descriptor], [])
     except OSError:
-        whole = batch.rfind(b"\n", 0, len(batch) - len(rest)) + 1
+        written = len(batch) - len(rest)
+        whole = batch.rfind(b"\n", 0, written) + 1
         with suppress(OSError):
-            _shorten(descriptor, size + whole)  # the next line would be torn as well
+            _shorten(descriptor, written - whole)  # the next line would be torn as well
         return whole
     return len(batch)
 
 
-def _shorten(descriptor: int, size: int) -> None:
+def _shorten(descriptor: int, by: int) -> None:
     told = os.fstat(descriptor)
-    if stat.S_ISREG(told.st_mode) and told.st_size > size:
-        os.ftruncate(descriptor, size)
+    if by and stat.S_ISREG(told.st_mode):
+        os.ftruncate(descriptor, told.st_size - by)
         os.lseek(descriptor, 0, os.SEEK_END)
 
 

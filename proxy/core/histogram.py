@@ -30,7 +30,8 @@ class Histogram:
         """Count one duration, or as many equal ones; only the finest histograms count."""
         self.n += times
         self.total += seconds * times
-        self.most = max(self.most, seconds)
+        if seconds > self.most:  # noqa: PLR1730  max() costs a call, and this is every request's road
+            self.most = seconds
         bucket = ceil(log(seconds) / _LOG_RATIO) if seconds > _LEAST else _LEAST_BUCKET
         self.buckets[bucket] = self.buckets.get(bucket, 0) + times
 
