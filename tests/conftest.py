@@ -4,6 +4,7 @@ A module says `pytestmark = pytest.mark.asyncio(loop_scope="module")` and may ho
 address is added.
 """
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -14,6 +15,11 @@ from wire import RawUpstream
 
 settings.register_profile("few", max_examples=25, derandomize=True, database=None)
 """For who asks which branches are reached, not whether what is there is right."""
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start be interrupted, also where a shell ignores that for what it runs behind `&`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
