@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from proxy import __version__
 from proxy.admin import shown
 from proxy.core.census import Census
-from proxy.core.histogram import Histogram
+from proxy.core.histogram import Histogram, to_micro
 from proxy.core.operation import ERROR_SOURCES
 from proxy.reload import LastReload
 from proxy.upstream.slot import LimitStatus
@@ -86,8 +86,8 @@ class _Numbers(Collector):
             for source in ERROR_SOURCES:
                 errors.add_metric([name, source], operation.errors.get(source, 0))
             calls.add_metric([name], operation.upstream_calls)
-            spent.add_metric([name], operation.upstream_s)
-            saved.add_metric([name], operation.seconds_saved)
+            spent.add_metric([name], to_micro(operation.upstream_s))
+            saved.add_metric([name], to_micro(operation.seconds_saved))
             if operation.parts:
                 parts.add_metric([name], operation.parts)
                 known.add_metric([name], operation.parts_hit)
@@ -113,5 +113,6 @@ class _Numbers(Collector):
 
 
 def _bucketed(timings: Histogram) -> tuple[list[tuple[str, float]], float]:
+    # sums are of whole microseconds: added up in another order they would fall by a bit, which Prometheus takes for a restart
     buckets = [(str(bound), float(timings.at_most(bound))) for bound in BUCKETS_S]
-    return [*buckets, ("+Inf", float(timings.n))], timings.total
+    return [*buckets, ("+Inf", float(timings.n))], to_micro(timings.total)

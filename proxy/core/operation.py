@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.core.histogram import Histogram, micro
+from proxy.core.histogram import Histogram, micro, to_micro
 from proxy.core.histogram import read as histogram_of
 from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
@@ -85,9 +85,9 @@ class Operation:
         return self.seconds_saved / all_s if all_s else 0.0
 
     def copy(self) -> "Operation":
-        """Return one that counts for itself from now on."""
+        """Return one that counts for itself from now on, its seconds in whole microseconds: what `written` tells others."""
         return replace(
-            self, by_outcome=_copied(self.by_outcome), by_arm={arm: _copied(one) for arm, one in self.by_arm.items()},
+            self, **{name: to_micro(getattr(self, name)) for name in _SECONDS}, by_outcome=_copied(self.by_outcome), by_arm={arm: _copied(one) for arm, one in self.by_arm.items()},
             errors=dict(self.errors), reasons=dict(self.reasons), would=dict(self.would), waited=self.waited.copy(),
             queue=self.queue.copy(),
         )  # fmt: skip
