@@ -154,7 +154,7 @@ class CensusTaker:
 
     def _tally(self, *, left: bool = False) -> Tally:
         stats, now = self._stats, self._now()
-        operations, (number, counted) = stats.operations.copied(), stats.history.open()
+        operations, (number, counted) = stats.operations.as_told(), stats.history.open()
         spans = stats.history.news()
         spans[FINEST.word][number] = counted
         return Tally(

@@ -125,7 +125,7 @@ class Day:
     @property
     def hit_ratio(self) -> float:
         n = self.count(lambda one: one.outcome)
-        return n["hit"] / (n["hit"] + n["miss"] + n["expired"] + n["collapsed"])
+        return (n["hit"] + n["stale"]) / (sum(n.values()) - n["passthrough"] - n["error"])
 
 
 def _drawn(dice: random.Random, number: int) -> Put:

@@ -38,7 +38,7 @@ class Guard:
 
     def _with_cookie(self, request: Request) -> Response:
         """Swap the token in the address for a cookie, so that it stays out of histories and logs."""
-        swapped = RedirectResponse(request.url.path, 303)
+        swapped = RedirectResponse(request.url.remove_query_params("token").replace(scheme="", netloc=""), 303)
         swapped.set_cookie(
             COOKIE,
             self._cookie,

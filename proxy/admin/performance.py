@@ -15,6 +15,7 @@ from proxy.core.census import Census
 from proxy.core.history import Window, window
 from proxy.core.operation import Operation, Operations
 from proxy.core.reasons import Reason
+from proxy.core.rules import UNMATCHED
 from proxy.core.units import parse_duration
 from proxy.recent import timestamp
 from proxy.upstream.slot import LimitStatus
@@ -113,7 +114,9 @@ class PerformanceDesk:
         until = timestamp(self._clock.wall())  # what ends while others are asked would overtake the cursor
         seen = await self._counts.everybodys(lines=True)
         lines = [line for line in seen.lines if line["timestamp"] <= until]
-        wanted = {name: asked[name] for name in ("rule", "outcome") if name in asked}
+        wanted: dict[str, str | None] = {name: asked[name] for name in ("rule", "outcome") if name in asked}
+        if wanted.get("rule") == UNMATCHED:  # an operation's name that is no rule's
+            wanted["rule"] = None
         after = asked.get("after")
         fits = [line for line in lines if all(line.get(name) == one for name, one in wanted.items())]
         if after is None:

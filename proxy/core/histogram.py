@@ -36,8 +36,8 @@ class Histogram:
         self.buckets[bucket] = self.buckets.get(bucket, 0) + times
 
     def copy(self) -> "Histogram":
-        """Return one that counts for itself from now on, its sum in whole microseconds: what `written` tells others."""
-        return Histogram(self.n, to_micro(self.total), self.most, dict(self.buckets), self.shift)
+        """Return one that counts for itself from now on."""
+        return Histogram(self.n, self.total, self.most, dict(self.buckets), self.shift)
 
     def merge(self, other: "Histogram") -> None:
         """Count all that `other` counted, as coarse as the coarser of both."""

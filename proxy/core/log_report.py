@@ -8,10 +8,10 @@ from proxy.core.heaviest import Heaviest
 from proxy.core.log_counts import MOST_WORDS, OTHERS, Counts, Timings, number, weight, word
 from proxy.core.reasons import Reason
 from proxy.core.rules import UNMATCHED
+from proxy.core.types import FROM_STORE, LOOKED_UP
 
 MOST_KEYS: Final = 20_000
 _TOLD_BY_THEIR_JOB: Final = frozenset({Reason.RESPOND_ASYNC.value, Reason.WAIT_OVER.value})
-_LOOKED_UP: Final = ("hit", "miss", "expired", "collapsed")
 _SHOWN: Final = ("timestamp", "request_id", "method", "path", "rule", "outcome", "reason")
 _MOST_STAMP: Final = 40
 _Fields = Mapping[str, Any]
@@ -63,9 +63,9 @@ class _Operation:
 
 
 def _hit_ratio(n: Mapping[str, float]) -> float | None:
-    """Return the share of hits among what was looked up, as the admin API counts it."""
-    looked_up = sum(n.get(outcome, 0.0) for outcome in _LOOKED_UP)
-    return round(n.get("hit", 0.0) / looked_up, 6) if looked_up else None
+    """Return the share of what was answered from the store of all that was looked up, as the admin API counts it."""
+    from_store, looked_up = (sum(n.get(outcome, 0.0) for outcome in ones) for ones in (FROM_STORE, LOOKED_UP))
+    return round(from_store / looked_up, 6) if looked_up else None
 
 
 class LogReport:

@@ -12,7 +12,7 @@ from proxy.core.histogram import read as histogram_of
 from proxy.core.log_line import LogLine
 from proxy.core.reasons import Reason
 from proxy.core.rules import UNMATCHED
-from proxy.core.types import Outcome
+from proxy.core.types import FROM_STORE, LOOKED_UP, Outcome
 
 ERROR_SOURCES = ("client", "upstream", "proxy")
 _WHOLE = ("upstream_calls", "bytes_in", "bytes_out", "parts", "parts_hit", "would_differ")
@@ -20,7 +20,6 @@ _SECONDS = ("upstream_s", "seconds_saved", "would_save_s")
 _MICRO = 1_000_000
 _MOST_REASONS = 100
 _TOLD_BY_THEIR_JOB = frozenset({Reason.RESPOND_ASYNC, Reason.WAIT_OVER})
-_ASKED_OF_UPSTREAM = (Outcome.MISS, Outcome.EXPIRED, Outcome.COLLAPSED)
 
 
 @dataclass(slots=True)
@@ -74,10 +73,9 @@ class Operation:
         return sum(self.by_outcome[outcome].n for outcome in outcomes if outcome in self.by_outcome)
 
     def hit_ratio(self) -> float:
-        """Return the share of hits among the requests that were looked up."""
-        hits = self.requests(Outcome.HIT)
-        looked_up = hits + self.requests(*_ASKED_OF_UPSTREAM)
-        return hits / looked_up if looked_up else 0.0
+        """Return the share of what was answered with what is stored, fresh or stale, of all that was looked up."""
+        looked_up = self.requests(*LOOKED_UP)
+        return self.requests(*FROM_STORE) / looked_up if looked_up else 0.0
 
     def hit_ratio_by_seconds(self) -> float:
         """Return the share of upstream seconds that were saved, of all that were saved or spent."""
@@ -85,12 +83,21 @@ class Operation:
         return self.seconds_saved / all_s if all_s else 0.0
 
     def copy(self) -> "Operation":
-        """Return one that counts for itself from now on, its seconds in whole microseconds: what `written` tells others."""
+        """Return one that counts for itself from now on."""
         return replace(
-            self, **{name: to_micro(getattr(self, name)) for name in _SECONDS}, by_outcome=_copied(self.by_outcome), by_arm={arm: _copied(one) for arm, one in self.by_arm.items()},
+            self, by_outcome=_copied(self.by_outcome), by_arm={arm: _copied(one) for arm, one in self.by_arm.items()},
             errors=dict(self.errors), reasons=dict(self.reasons), would=dict(self.would), waited=self.waited.copy(),
             queue=self.queue.copy(),
         )  # fmt: skip
+
+    def as_told(self) -> "Operation":
+        """Return a copy whose sums are what others hear of them: in whole microseconds."""
+        told = self.copy()
+        for one in (*told.by_outcome.values(), told.waited, told.queue):
+            one.total = to_micro(one.total)
+        for name in _SECONDS:
+            setattr(told, name, to_micro(getattr(told, name)))
+        return told
 
     def merge(self, other: "Operation") -> None:
         """Count all that `other` counted."""
@@ -195,6 +202,10 @@ class Operations(dict[str, Operation]):
     def copied(self) -> "Operations":
         """Return one that counts for itself from now on."""
         return Operations({name: one.copy() for name, one in self.items()})
+
+    def as_told(self) -> "Operations":
+        """Return a copy whose sums are what others hear of them."""
+        return Operations({name: one.as_told() for name, one in self.items()})
 
     def written(self, most_buckets: int = 100_000, *, arms: bool = True, digits: int = 0) -> dict[str, list[Any]]:
         """Return them as plain lists and numbers."""

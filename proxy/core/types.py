@@ -165,6 +165,12 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
+FROM_STORE = (Outcome.HIT, Outcome.STALE)
+"""The outcomes of what was answered with what is stored."""
+LOOKED_UP = (*FROM_STORE, Outcome.MISS, Outcome.EXPIRED, Outcome.REVALIDATED, Outcome.PARTIAL, Outcome.COLLAPSED)
+"""The outcomes of what was looked for in the store."""
+
+
 def by_name(headers: Headers) -> Mapping[bytes, bytes]:
     """Return the headers by name, the values of a duplicated one joined by a comma (RFC 9110 §5.3)."""
     found = dict(headers)

@@ -69,6 +69,12 @@ async def test_a_token_in_the_address_becomes_a_cookie() -> None:
     assert said.status == 200
 
 
+async def test_what_was_asked_besides_the_token_stays_in_the_address() -> None:
+    said = await Desk().ask(f"{PREFIX}/performance/query?window=10m&token={TOKEN}&a=%C3%A9", {})
+    assert said is not None
+    assert said.header("location") == f"{PREFIX}/performance/query?window=10m&a=%C3%A9"
+
+
 async def test_over_https_the_cookie_stays_there() -> None:
     assert (await cookie_of(f"{PATH}?token={TOKEN}", "https"))[COOKIE]["secure"]
 

@@ -140,6 +140,14 @@ async def test_only_those_of_a_rule_or_outcome() -> None:
     assert (await recent(desk, "outcome=miss&rule=search"))["requests"] == []
 
 
+async def test_those_that_no_rule_matched() -> None:
+    """By the name that performance tells of them."""
+    desk = Desk("query")
+    desk.count("miss", 1.0, request_id="r")
+    desk.count("passthrough", 1.0, rule=None, request_id="none")
+    assert [line["request_id"] for line in (await recent(desk, "rule=unmatched"))["requests"]] == ["none"]
+
+
 NO_NUMBERS = (
     "many",
     "",

@@ -143,6 +143,11 @@ RATIOS = {
     "nothing looked up": ([], 0.0),
     "hits only": ([Outcome.HIT], 1.0),
     "hits among those looked up": ([Outcome.HIT, Outcome.MISS, Outcome.EXPIRED, Outcome.COLLAPSED], 0.25),
+    "a stale answer is from the store": ([Outcome.HIT, Outcome.STALE, Outcome.MISS, Outcome.EXPIRED], 0.5),
+    "what is validated or has unknown parts is not": (
+        [Outcome.HIT, Outcome.REVALIDATED, Outcome.PARTIAL, Outcome.MISS],
+        0.25,
+    ),
     "what passed through was not looked up": ([Outcome.HIT, Outcome.PASSTHROUGH, Outcome.ERROR], 1.0),
 }
 
@@ -227,6 +232,19 @@ def test_a_copy_counts_for_itself(some, more):
     assert operations.written() == before
     operations.count(more)
     assert copy == operations
+
+
+@given(st.lists(lines))
+def test_who_counted_it_and_who_heard_of_it_have_the_same_sums(some):
+    """Else what is told falls and rises with who is asked."""
+    told = counted(*some).as_told()
+    heard = operations_of(told.written())
+    assert {name: sums(one) for name, one in heard.items()} == {name: sums(one) for name, one in told.items()}
+
+
+def sums(one):
+    totals = [of.total for of in (*one.by_outcome.values(), one.waited, one.queue)]
+    return [*totals, one.seconds_saved, one.upstream_s]
 
 
 @given(st.lists(lines, max_size=50))
