@@ -15,7 +15,6 @@ from proxy.config import Config
 from proxy.core.rules import Rule
 from proxy.core.shown_fields import field_name
 from proxy.jobs import Jobs
-from proxy.reload import LastReload
 from proxy.rollouts import Rollouts
 from proxy.trials import Trials
 from proxy.upstream.slot import LimitStatus
@@ -27,7 +26,6 @@ def api_of(
     counts: Counts,
     by_rule: ByRule,
     slots: Callable[[], LimitStatus],
-    reloaded: LastReload,
     rollouts: Rollouts,
     trials: Trials,
     acts: Acts,
@@ -47,4 +45,4 @@ def api_of(
         JobDesk(jobs),
     )
     guard = Guard(token, admin.prefix, root=admin.root_paths)
-    return Api(desks, counts, slots, reloaded, guard, admin.prefix, root=admin.root_paths)
+    return Api(desks, counts, slots, guard, admin.prefix, root=admin.root_paths)

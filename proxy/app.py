@@ -157,7 +157,7 @@ class Proxy:
 
     def _admin(self, rules: Sequence[Rule], acts: Acts) -> Api:
         return api_of(
-            self.config, rules, self._counts, self._stores.by_rule, self._protection.status, self._reloaded, self._rollouts,
+            self.config, rules, self._counts, self._stores.by_rule, self._protection.status, self._rollouts,
             self._trials, acts, self._jobs, self._clock, self.token, self.log.events.info,
         )  # fmt: skip
 
@@ -205,8 +205,10 @@ class Proxy:
             raise StartError(str(error)) from error
 
     def _held_now(self) -> Now:
-        evictions = self._store.status().evictions
-        return Now(self._stores.held(), evictions, self._protection.status().by_priority)
+        evictions, slots, last = self._store.status().evictions, self._protection.status(), self._reloaded
+        return Now(
+            self._stores.held(), evictions, slots.by_priority, slots.in_flight, not last.successful, last.succeeded_at
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""

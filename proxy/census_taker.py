@@ -48,6 +48,9 @@ class Now:
     held: tuple[Held, ...] = ()
     evictions: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+    reload_failed: bool = False
+    reloaded_at: float = 0.0
 
 
 class CensusTaker:
@@ -159,7 +162,8 @@ class CensusTaker:
         spans[FINEST.word][number] = counted
         return Tally(
             self._machine, self._clock.wall(), stats.since, operations, details=stats.details.copied(), spans=spans,
-            left=left, held=now.held, evictions=now.evictions, waiting=now.waiting, open=number,
+            left=left, held=now.held, evictions=now.evictions, waiting=now.waiting, in_flight=now.in_flight,
+            reload_failed=now.reload_failed, reloaded_at=now.reloaded_at, open=number,
             kept_from={word: ring.kept_from for word, ring in stats.history.rings.items()},
         )  # fmt: skip
 

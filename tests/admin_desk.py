@@ -66,6 +66,7 @@ class Desk:
             self.stats, self.recent, self._now, board, wire, self.world.tasks, self.clock,
             machine="here", name=name, failed=lambda error, _: self.failures.append(error),
         )  # fmt: skip
+        self.in_flight = 0
         self.redis = None if board is None else Held("redis", *wrote, 0)
         if wire is not None:
             wire.listen(self.counts.hear)
@@ -80,7 +81,7 @@ class Desk:
         )  # fmt: skip
         self.api = api_of(
             config, [make_rule(one.name) for one in config.rules], self.counts, self._by_rule, self.world.protection.status,
-            self.reloaded, self.world.rollouts, self.world.trials,
+            self.world.rollouts, self.world.trials,
             Acts(self.world.purge, bypass or self.world.bypass, self.world.explain, self._audit), self.world.jobs,
             self.clock, TOKEN, self._audit,
         )  # fmt: skip
@@ -92,6 +93,9 @@ class Desk:
             (told,) if self.redis is None else (told, self.redis),
             held.evictions,
             self.world.protection.status().by_priority,
+            self.in_flight,
+            not self.reloaded.successful,
+            self.reloaded.succeeded_at,
         )
 
     def _by_rule(self) -> Mapping[str, tuple[int, int]] | None:

@@ -17,7 +17,6 @@ from proxy.admin.performance import Counts, PerformanceDesk
 from proxy.admin.problems import answer as problem
 from proxy.admin.rollout import RolloutDesk
 from proxy.core.reasons import Reason
-from proxy.reload import LastReload
 from proxy.upstream.slot import LimitStatus
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -60,7 +59,6 @@ class Api:
         desks: Desks,
         counts: Counts,
         slots: Callable[[], LimitStatus],
-        reloaded: LastReload,
         guard: Guard,
         prefix: str,
         *,
@@ -69,7 +67,6 @@ class Api:
         self._desks = desks
         self._counts = counts
         self._slots = slots
-        self._reloaded = reloaded
         self._guard = guard
         self._document = document(prefix, {path: sorted(methods - {"HEAD"}) for path, methods in METHODS.items()})
         answers = self._answers()
@@ -131,7 +128,7 @@ class Api:
 
     async def _metrics(self, request: Request) -> Response:
         seen, accept = await self._counts.everybodys(), request.headers.get("accept", "")
-        body, media_type = exposition(seen, self._slots(), self._reloaded, accept)
+        body, media_type = exposition(seen, self._slots(), accept)
         return Response(body, media_type=media_type)
 
     async def _openapi(self, _: Request) -> Response:

@@ -40,7 +40,7 @@ class CacheDesk:
                 "entries": held.entries, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
                 "evictions": seen.evictions, "hit_ratio": shown.rounded(together.hit_ratio()),
                 "hit_ratio_by_seconds": shown.rounded(together.hit_ratio_by_seconds()),
-                **shown.seconds(together), **shown.slots(self._slots(), seen.waiting), "workers": seen.processes,
+                **shown.seconds(together), **shown.slots(self._slots(), seen), "workers": seen.processes,
                 "stores": [
                     {
                         "name": one.name, "state": "ok" if one.is_well else "failing", "entries": one.entries,

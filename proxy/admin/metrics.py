@@ -15,26 +15,24 @@ from proxy.admin import shown
 from proxy.core.census import Census
 from proxy.core.histogram import Histogram, to_micro
 from proxy.core.operation import ERROR_SOURCES
-from proxy.reload import LastReload
 from proxy.upstream.slot import LimitStatus
 
 # The field's usual buckets stop at 10 s; answers here take up to 69 s and the slowest deserve a bucket of their own.
 BUCKETS_S = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 75.0, 90.0, 120.0)
 
 
-def exposition(seen: Census, slots: LimitStatus, reloaded: LastReload, accept: str) -> tuple[bytes, str]:
+def exposition(seen: Census, slots: LimitStatus, accept: str) -> tuple[bytes, str]:
     """Return what a scrape gets, and its media type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers(seen, slots, reloaded))
+    registry.register(_Numbers(seen, slots))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
 
 
 class _Numbers(Collector):
-    def __init__(self, seen: Census, slots: LimitStatus, reloaded: LastReload) -> None:
+    def __init__(self, seen: Census, slots: LimitStatus) -> None:
         self._seen = seen
         self._slots = slots
-        self._reloaded = reloaded
 
     def describe(self) -> Iterator[Metric]:
         yield from ()  # names do not depend on what was counted so far
@@ -43,14 +41,14 @@ class _Numbers(Collector):
         build = GaugeMetricFamily("frontrunner_build_info", "What is running.", labels=["version"])
         build.add_metric([__version__], 1)
         yield build
-        yield GaugeMetricFamily("frontrunner_workers", "Processes that count, on all machines.", self._seen.processes)
+        yield GaugeMetricFamily("frontrunner_workers", "Processes of this machine.", self._seen.workers)
         yield GaugeMetricFamily(
             "frontrunner_config_last_reload_successful", "Whether the config could be used when it was last read.",
-            float(self._reloaded.successful),
+            float(not self._seen.reload_failed),
         )  # fmt: skip
         yield GaugeMetricFamily(
-            "frontrunner_config_last_reload_success_timestamp_seconds", "When it last could, since 1970.",
-            self._reloaded.succeeded_at,
+            "frontrunner_config_last_reload_success_timestamp_seconds", "When all could last, since 1970.",
+            self._seen.reloaded_at,
         )  # fmt: skip
         yield from self._requests()
         yield from self._operations()
@@ -102,7 +100,8 @@ class _Numbers(Collector):
 
     def _in_flight(self) -> Iterator[Metric]:
         now = self._slots
-        yield GaugeMetricFamily("frontrunner_upstream_in_flight", "Calls that hold a slot.", now.in_flight)
+        in_flight = shown.in_flight(now, self._seen.in_flight)
+        yield GaugeMetricFamily("frontrunner_upstream_in_flight", "Calls that hold a slot.", in_flight)
         waiting = GaugeMetricFamily("frontrunner_upstream_waiting", "Calls that wait for one.", labels=["priority"])
         for name, count in self._seen.waiting.items():
             waiting.add_metric([name], count)

@@ -54,7 +54,7 @@ class PerformanceDesk:
         told = {
             **_of_whom(seen), **self._about(request, seen), "n": together.n, "errors": shown.errors(together),
             **shown.seconds(together),
-            **shown.slots(self._slots(), seen.waiting), "hit_ratio": shown.rounded(together.hit_ratio()),
+            **shown.slots(self._slots(), seen), "hit_ratio": shown.rounded(together.hit_ratio()),
             "hit_ratio_by_seconds": shown.rounded(together.hit_ratio_by_seconds()),
             **_trend(seen, Operations.all, wanted),
         }  # fmt: skip

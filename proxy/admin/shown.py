@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from proxy.core.census import Census
 from proxy.core.detail import Detail
 from proxy.core.histogram import Histogram
 from proxy.core.operation import ERROR_SOURCES, Operation
@@ -124,9 +125,16 @@ def complexity(one: Detail) -> list[dict[str, Any]]:
     ]
 
 
-def slots(now: LimitStatus, waiting: Mapping[str, int]) -> dict[str, float]:
-    """Return what is in flight, how many wait in all processes, and where there is a cap, how it stands."""
-    told: dict[str, float] = {"in_flight": now.in_flight, "waiting": sum(waiting.values())}
+def in_flight(now: LimitStatus, of_each: int) -> int:
+    """Return how many calls hold a slot on this machine: with a cap its processes share them, else each counts for itself."""
+    return now.in_flight if now.ceiling is not None else of_each
+
+
+def slots(now: LimitStatus, seen: Census) -> dict[str, float]:
+    """Return what is in flight and how many wait on this machine, and where there is a cap, how it stands."""
+    told: dict[str, float] = {
+        "in_flight": in_flight(now, seen.in_flight), "waiting": sum(seen.waiting.values()),
+    }  # fmt: skip
     if now.ceiling is not None and now.limit is not None:
         told |= {"max_in_flight": now.ceiling, "limit": rounded(now.limit)}
     return told

@@ -19,6 +19,8 @@ _SUMS = ("entries", "bytes", "limit_bytes")
 class Census:
     """What all have counted; `here` is what the processes of this machine have, `window` a length of time until now.
 
+    Of this machine's processes are also `workers`, `evictions`, `waiting`, `in_flight` (what each counts for itself), and how they fared when they last read their config: `reloaded_at` is when all of them could use it.
+
     `trend`: the part of the window that is over, and as long a time before; None where not all of that is known.
     `arms`: what holds timings by arm, of the window or of its last hour. Nothing is kept of the window from before `kept_since`, in wall-clock seconds.
     """
@@ -28,9 +30,13 @@ class Census:
     details: Details
     since: float
     processes: int
+    workers: int = 1
     held: tuple[Held, ...] = ()
     evictions: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+    reload_failed: bool = False
+    reloaded_at: float = 0.0
     window: Operations = field(default_factory=Operations)
     trend: tuple[Operations, Operations] | None = None
     arms: Operations = field(default_factory=Operations)
@@ -56,9 +62,12 @@ def census(
         if one.machine == own.machine:
             here.merge(one.operations)
     alive = [own, *[one for one in others.values() if is_alive(one, own.at)]]
+    alive_here = [one for one in alive if one.machine == own.machine]
     found = Census(
-        everywhere, here, details, min(one.since for one in (own, *tallies.values())), len(alive), held_by(own, alive),
-        sum(one.evictions for one in tallies.values() if one.machine == own.machine), _waiting(alive), lines=lines,
+        everywhere, here, details, min(one.since for one in (own, *tallies.values())), len(alive), len(alive_here),
+        held_by(own, alive), sum(one.evictions for one in tallies.values() if one.machine == own.machine),
+        _waiting(alive_here), sum(one.in_flight for one in alive_here), any(one.reload_failed for one in alive_here),
+        min(one.reloaded_at for one in alive_here), lines=lines,
     )  # fmt: skip
     if window is None:
         return found

@@ -61,6 +61,11 @@ class Tally:
     evictions: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
     """Calls that wait for their turn upstream, by priority."""
+    in_flight: int = 0
+    """Calls that hold a slot which is no other process's to count."""
+    reload_failed: bool = False
+    reloaded_at: float = 0.0
+    """When its config could last be used; `reload_failed` says that one was read since which could not."""
     open: int = 0
     """The number of the shortest span that is open: the longer ones do not hold it yet."""
     kept_from: Mapping[str, int] = field(default_factory=dict)
@@ -76,6 +81,7 @@ class Tally:
             "v": _VERSION, "machine": self.machine, "at": self.at, "since": self.since, "left": self.left,
             "took": self.took, "operations": self.operations.written(arms=False),
             "held": [astuple(one) for one in self.held], "evictions": self.evictions, "waiting": dict(self.waiting),
+            "in_flight": self.in_flight, "reload_failed": self.reload_failed, "reloaded_at": self.reloaded_at,
             "far": self.far.written(arms=False), "details": self.details.written(),
             "open": self.open, "kept_from": dict(self.kept_from), "edition": self.edition,
             "spans": [(word, number, len(packed)) for word, number, packed in flat],
@@ -94,6 +100,7 @@ def tally_of(note: bytes) -> Tally | None:
             str(head["machine"]), float(head["at"]), float(head["since"]), operations_of(head["operations"]),
             operations_of(head["far"]), details_of(head["details"]), spans, tuple(map(str, head["took"])),
             bool(head["left"]), tuple(map(Held.of, head["held"])), int(head["evictions"]), _numbers(head["waiting"]),
+            int(head.get("in_flight", 0)), bool(head.get("reload_failed")), float(head.get("reloaded_at", 0.0)),
             int(head["open"]), _numbers(head["kept_from"]), int(head["edition"]),
         )  # fmt: skip
     except _UNREADABLE:

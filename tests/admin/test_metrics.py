@@ -101,6 +101,20 @@ async def test_a_reload_that_failed_is_told(desk: Desk) -> None:
     assert (await samples(desk))["frontrunner_config_last_reload_successful",] == 0
 
 
+async def test_gauges_are_of_all_workers_whichever_is_scraped() -> None:
+    """The one that is asked has calls and a config of its own."""
+    async with workers_on_a_redis((0, 0), (0, 0)) as desks:
+        one, other = desks
+        one.in_flight, other.in_flight, other.reloaded.successful = 3, 5, False
+        one.reloaded.succeeded_at += 2.0
+        for desk in desks:
+            told = await samples(desk)
+            assert told["frontrunner_upstream_in_flight",] == 8
+            assert told["frontrunner_config_last_reload_successful",] == 0
+            assert told["frontrunner_config_last_reload_success_timestamp_seconds",] == other.reloaded.succeeded_at
+            assert told["frontrunner_workers",] == 2
+
+
 async def test_how_many_processes_count(desk: Desk) -> None:
     assert (await samples(desk))["frontrunner_workers",] == 1
 

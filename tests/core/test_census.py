@@ -41,6 +41,15 @@ def test_of_all_machines_and_of_this_one():
     assert found.details["r"].keys["k"].hits == 4
 
 
+def test_what_is_under_way_is_of_this_machine():
+    """Each machine tells of its own, for Prometheus adds them up."""
+    busy = {"in_flight": 2, "waiting": {"client": 3}}
+    others = {"b": tally(reloaded_at=7.0, **busy), "c": tally(1, "elsewhere", reload_failed=True, **busy)}
+    found = census("a", tally(reloaded_at=9.0, **busy), others, {}, None, [])
+    assert (found.processes, found.workers, found.in_flight, found.waiting) == (3, 2, 4, {"client": 6})
+    assert (found.reload_failed, found.reloaded_at) == (False, 7.0)
+
+
 def test_nobody_is_counted_twice():
     found = census("a", tally(took=("b",)), {"b": tally(10), "c": tally(100, left=True)}, {}, None, [])
     assert n_of(found.operations) == 101
