@@ -45,6 +45,9 @@ _TREND = _object(
         ("n", "p50_s", "p99_s", "hit_ratio", "hit_ratio_by_seconds", "errors", "upstream_s", "seconds_saved"), _CHANGE
     )
 )
+_AS_CONFIGURED: Final[Schema] = {}
+_OF_A_LINE = ["timestamp", "request_id", "method", "path", "outcome", "duration_s"]
+"""The rest of a `request` line's fields are there where they apply: the reference has all."""
 _SPAN = {"window": _TEXT, "since_s": _NUMBER}
 _OPERATION = {
     "n": _COUNT,
@@ -140,7 +143,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             ),
         }
     ),
-    "Requests": _object({"requests": {"type": "array", "items": {"type": "object"}}, "cursor": _TEXT}),
+    "Requests": _object(
+        {"requests": {"type": "array", "items": {"type": "object", "required": _OF_A_LINE}}, "cursor": _TEXT}
+    ),
     "Rules": _object(
         {
             "rules": {
@@ -149,24 +154,28 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
                     {
                         "name": _TEXT,
                         "match": {"type": "object"},
+                        "safe": {"type": "boolean"},
+                        "key": {"type": "array", "items": _TEXT},
                         "rollout": _map(_STAGED),
                         "n": _COUNT,
                         "hit_ratio": _NUMBER,
                         "seconds_saved": _NUMBER,
                         "upstream_s": _NUMBER,
                     },
-                    _HELD,
+                    {**_HELD, "ttl": _AS_CONFIGURED, "grace": _AS_CONFIGURED, "split": _AS_CONFIGURED, "pins": _COUNT},
                 ),
             }
         }
     ),
-    "Bypass": _object({"on": {"type": "boolean"}}),
+    "Bypass": _object({"on": {"type": "boolean"}, "file": {"type": ["string", "null"]}}),
     "Rollouts": _object({"rules": {"type": "array", "items": _ref("Rollout")}}),
     "Rollout": _object({"rule": _TEXT}, {"split": {"type": "object"}, "normalize": {"type": "object"}}),
     "Job": _object(
         {"state": {"const": "running"}, "elapsed_s": _NUMBER, "url": _TEXT}, {"expected_s": _NUMBER, "place": _COUNT}
     ),
-    "Problem": _object({"type": _TEXT, "title": _TEXT, "status": _COUNT, "detail": _TEXT, "reason": _TEXT}),
+    "Problem": _object(
+        {"type": _TEXT, "title": _TEXT, "status": _COUNT, "detail": _TEXT, "reason": _TEXT, "request_id": _TEXT}
+    ),
     "Anything": {"type": "object"},
 }
 
