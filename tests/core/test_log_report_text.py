@@ -26,7 +26,7 @@ def test_the_whole_of_it():
     call = {"event": "upstream_call", "duration_s": 56.0, "error": "upstream_reset"}
     assert text(MISS, HIT, passed, merged, failed, call).splitlines() == [
         "2026-03-01T10:00:00.000000Z … 2026-03-01T10:00:00.000000Z",
-        "5 requests; hit ratio 50.0 %; upstream 169 s, saved 56 s",
+        "5 requests; hit ratio 33.3 %; upstream 169 s, saved 56 s",
         "",
         "operation  outcome      n       p50       p90       p99     max  saved  upstream",
         "query      miss         1    56.2 s    56.2 s    56.2 s  56.4 s             56 s",
