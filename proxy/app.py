@@ -21,7 +21,7 @@ from proxy.clock import Clock, SystemClock
 from proxy.config import Config, from_mapping, load
 from proxy.config_shape import IN_PROCESS
 from proxy.consequences import Consequences
-from proxy.core.log_line import LogLine
+from proxy.core.log_line import Call, LogLine
 from proxy.core.reasons import Reason
 from proxy.core.rules import Rule
 from proxy.edge import Edge
@@ -140,7 +140,7 @@ class Proxy:
         engine = engine_of(config, address, inner, clock)
         self._tracing = tracing_of(config, address, self._name, clock, self.log)
         trace = self._tracing.outgoing if self._tracing else None
-        return Upstream(engine, self._protection, clock, self._tracing or self.log, via, host=host, trace=trace)
+        return Upstream(engine, self._protection, clock, self._tell_call, via, host=host, trace=trace)
 
     def _census(self, stores: Stores) -> CensusTaker:
         return CensusTaker(
@@ -295,6 +295,12 @@ class Proxy:
             self._tracing.request(line, event)
         self.log.request(line, event)
         line.leave()
+
+    def _tell_call(self, call: Call, request_id: str) -> None:
+        self._stats.count_call(call)
+        self.log.upstream_call(call, request_id)
+        if self._tracing:
+            self._tracing.upstream_call(call, request_id)
 
     def _failed(self, error: BaseException, request_id: str) -> None:
         self.log.failed(error, request_id)

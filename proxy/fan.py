@@ -223,7 +223,7 @@ class Fan:
         """Make one call after another, the longest first; the first one that fails for good ends all."""
         while waiting:
             planned = waiting.popleft()
-            call = Call()
+            call = Call(rule=fetch.asked.line.rule)
             for one in planned.parts:
                 fetch.at(places[one]).asking = call
             asked = [places[one] for one in planned.parts]

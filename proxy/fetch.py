@@ -104,7 +104,7 @@ class Fetch:
         """Make a flight, yet to be started."""
         flight = Flight(asked.request, kept=kept, most_behind=asked.rule.max_object)
         flight.key, flight.home, flight.query = found.key, found.home, found.query
-        flight.bare, flight.rule = found.bare, asked.rule.name
+        flight.bare, flight.rule, flight.call.rule = found.bare, asked.rule.name, asked.line.rule
         flight.priority = priority_of(asked.request)
         return flight
 

@@ -64,7 +64,7 @@ class Pinned:
             raise ValueError(f"rule {name} pins {url}, which is for {rule.name if rule else 'no rule'}")
         if reason := reason_to_pass(request, rule, {}):
             raise ValueError(f"rule {name} pins {url}, which passes through ({reason})")
-        return Asked(request, rule, host, {}, LogLine("", "GET", request.path.decode(), 0.0))
+        return Asked(request, rule, host, {}, LogLine("", "GET", request.path.decode(), 0.0, rule=name))
 
     async def keep(self) -> None:
         """Fetch all, and again on time, until it is cancelled."""

@@ -8,6 +8,7 @@ from math import inf
 from proxy.asked import Asked
 from proxy.clock import Clock
 from proxy.core.fair_queue import Priority
+from proxy.core.log_line import Purpose
 from proxy.core.refresh_ahead import is_due
 from proxy.core.types import Entry
 from proxy.core.validation import VALIDATED, for_nobody, has_validator
@@ -45,7 +46,7 @@ class Refresh:
         whole = replace(asked, request=for_nobody(asked.request), line=replace(asked.line), directives={})
         flight = self._fetch.flight(found, whole, kept=True)
         flight.unwatched, flight.patience_s, flight.priority = True, 0.0, Priority.REFRESH
-        flight.call.purpose = "refresh"
+        flight.call.purpose = Purpose.REFRESH
         entry = found.entry
         can_be_asked = asked.request.method in VALIDATED and entry is not None and has_validator(entry.headers)
         stale = entry if can_be_asked else None

@@ -246,7 +246,7 @@ class Serve:
         line.outcome, line.reason = Outcome.PASSTHROUGH, reason
         line.flight = line.joined = None
         line.arm = line.arm and CONTROL
-        line.call = Call()
+        line.call = Call(rule=line.rule)
         wait()
         held_up = rule is not None and not rule.ours and reason not in {Reason.BYPASS, Reason.OBSERVE}
         demand = Demand(request.client.ip, priority_of(request)) if held_up else None

@@ -1,4 +1,4 @@
-"""LogLines → what this process has counted: in all, and in spans of time. The admin API and the metrics read it.
+"""LogLines and calls upstream → what this process has counted: in all, and in spans of time. The admin API and the metrics read it.
 
 A request is counted once, into what is `pending`; that is merged into the sums and the open span when somebody looks,
 and when a span ends. Answers from the store are counted many at a time, which costs half as much.
@@ -7,14 +7,14 @@ and when a span ends. Answers from the store are counted many at a time, which c
 from proxy.clock import Clock
 from proxy.core.detail import Details
 from proxy.core.history import FINEST, History
-from proxy.core.log_line import LogLine
+from proxy.core.log_line import Call, LogLine
 from proxy.core.operation import Operations
 
 _AT_ONCE = 256
 
 
 class Stats:
-    """Counts every request of this process; `since` is when it began, in wall-clock seconds."""
+    """Counts every request of this process, and every call upstream; `since` is when it began, in wall-clock seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -54,6 +54,12 @@ class Stats:
             or len(self._lines) > _AT_ONCE
         ):
             self._count_lines()
+
+    def count_call(self, call: Call) -> None:
+        """Count one call upstream that has ended, whoever it was for."""
+        if not self._from <= self._clock.wall() < self._until:
+            self.fold()
+        self._pending.count_call(call, self._clock.timer())
 
     def _count_lines(self) -> None:
         lines, self._lines = self._lines, []

@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from proxy.clock import Clock
-from proxy.core.log_line import Call, LogLine
-from proxy.core.priority import SHADOW
+from proxy.core.log_line import Call, LogLine, Purpose
 from proxy.core.span import Attribute, Span, call_span, request_span
 from proxy.core.trace_context import Begun, SpanContext, is_taken, parent_of, with_parent
 from proxy.core.types import Request
@@ -21,14 +20,6 @@ Serving = Callable[[Request, Way, Refusal | None], Awaitable[None]]
 
 _current: ContextVar[Begun | None] = ContextVar("frontrunner_span", default=None)
 """The client's request that is served; tasks that it starts take it with them."""
-
-
-class CallLog(Protocol):
-    """Takes the line of each call."""
-
-    def upstream_call(self, call: Call, request_id: str) -> None:
-        """Log one call at its end."""
-        ...
 
 
 class Exporter(Protocol):
@@ -50,14 +41,13 @@ class Exporter(Protocol):
 class Tracing:
     """Traces requests and calls; of hits without a parent the `share` is recorded, `bits` makes random numbers.
 
-    `upstream` are the attributes of all calls, `log` is who is told of them besides.
+    `upstream` are the attributes of all calls.
     """
 
     def __init__(
         self,
         exporter: Exporter,
         clock: Clock,
-        log: CallLog,
         bits: Callable[[int], int],
         *,
         share: float,
@@ -65,7 +55,6 @@ class Tracing:
     ) -> None:
         self._exporter = exporter
         self._clock = clock
-        self._log = log
         self._bits = bits
         self._share = share
         self._upstream = upstream
@@ -87,10 +76,8 @@ class Tracing:
     def outgoing(self, request: Request, call: Call) -> Request:
         """Return what goes upstream with its call as the parent, and let the call know where it stands."""
         cause = _current.get()
-        if SHADOW[0] in request.fields:
-            call.purpose = "shadow"
         now = self._clock.timer()
-        if call.purpose or cause is None:
+        if call.purpose is not Purpose.CLIENT or cause is None:
             call.span = Begun(self._below(None), None, now, () if cause is None else (cause.context,))
             keeps_state = False
         else:
@@ -112,8 +99,7 @@ class Tracing:
         self._export(request_span(line, begun, context, event))
 
     def upstream_call(self, call: Call, request_id: str) -> None:
-        """Log a call that has ended, and make its span if it is recorded."""
-        self._log.upstream_call(call, request_id)
+        """Make the span of a call that has ended if it is recorded."""
         if call.span is not None and call.span.context.is_sampled:
             self._export(call_span(call, call.span, request_id, self._upstream, self._clock.timer()))
 

@@ -21,4 +21,4 @@ def tracing_of(config: Config, address: Address, name: str, clock: Clock, log: L
     if not address.unix:
         upstream["server.port"] = address.port
     bits = random.Random(secrets.randbits(256)).getrandbits  # noqa: S311
-    return Tracing(collector, clock, log, bits, share=wanted.sample, upstream=upstream)
+    return Tracing(collector, clock, bits, share=wanted.sample, upstream=upstream)

@@ -136,7 +136,7 @@ class Unseen:
 
         Raises Fallback where it has no end or is too large to be compared, and UpstreamError.
         """
-        one, call = marked(asked), Call()
+        one, call = marked(asked), Call(rule=asked.line.rule)
         demand = Demand(one.request.client.ip, Priority.SHADOW, one.line.expected_s)
         response = await self._upstream.send(one.request, one.line.request_id, call, self._timeouts, demand)
         now = self._clock.wall()

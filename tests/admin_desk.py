@@ -110,7 +110,8 @@ class Desk:
         known = {"request_id": "", "path": "/", "began": 0.0, "rule": rule, "outcome": Outcome(outcome), **more}
         line = LogLine(method="GET", **known)
         if upstream is not None:
-            line.call = Call(began=0.0, ended=upstream, sent=1)
+            line.call = Call(began=0.0, ended=upstream, sent=1, rule=rule)
+            self.stats.count_call(line.call)
         line.close(seconds)
         self.stats.count(line)
         self.recent.add(line)

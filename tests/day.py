@@ -160,7 +160,7 @@ def _line_of(put: Put, number: int, end: float) -> LogLine:
         line.flight = "lead" if put.asked else "follow"
         line.call = Call(
             line.method, line.path, line.status, end - put.upstream_us / 1e6, 2e-06, None, end,
-            1000, 100, None, put.error if put.source == "upstream" else None, 1,
+            1000, 100, None, put.error if put.source == "upstream" else None, 1, rule=put.rule,
         )  # fmt: skip
         line.joined = None if put.asked else line.call.began
     line.close(end)

@@ -120,21 +120,22 @@ def test_calls_upstream_by_the_rule_that_led_to_them(whole):
     spent = day().total(of_rule, lambda one: one.upstream_s)
     failed = day().count(lambda one: of_rule(one) if one.source == "upstream" else None)
     found = rows(whole, "What calls upstream took")
-    assert {rule: n for rule, n, *_ in found} == calls
-    assert {rule: total for rule, _, total, *_ in found} == pytest.approx(spent)
+    assert {purpose for _, purpose, *_ in found} == {"client"}
+    assert {rule: n for rule, _, n, *_ in found} == calls
+    assert {rule: total for rule, _, _, total, *_ in found} == pytest.approx(spent)
     assert {rule: n for rule, *_, n in found} == {rule: failed[rule] for rule in spent}
-    for rule, _, _, longest, _ in found:
+    for rule, *_, longest, _ in found:
         assert longest == pytest.approx(max(one.upstream_s for one in day().put if of_rule(one) == rule))
 
 
-def test_a_sampled_request_whose_call_failed_was_counted_as_one(tmp_path):
-    """Its answer came from the store past its ttl: no error, and so no line that is always written."""
-    known = {"event": "request", "outcome": "stale", "rule": "query"}
-    lines = [{**known, "request_id": "a", "sample_rate": 0.1}, {**known, "request_id": "b", "sample_rate": 1.0}]
-    call = {"event": "upstream_call", "duration_s": 2.0, "error": "upstream_timeout"}
-    lines += [{**call, "request_id": request_id} for request_id in "ab"]
+def test_calls_are_all_there_though_requests_are_sampled_and_also_those_that_no_client_waited_for(tmp_path):
+    """Of ten stale answers one line is written, and each of their calls has its own."""
+    lines = [{"event": "request", "outcome": "stale", "rule": "query", "sample_rate": 0.1}]
+    call = {"event": "upstream_call", "rule": "query", "duration_s": 2.0}
+    lines += [{**call, "error": "upstream_timeout"}] * 10 + [{**call, "purpose": "refresh", "duration_s": 3.0}]
     with opened(tmp_path, b"\n".join([json.dumps(line).encode() for line in lines])) as database:
-        assert rows(database, "What calls upstream took") == [("query", 11, 22, 2, 11)]
+        found = rows(database, "What calls upstream took")
+    assert found == [("query", "client", 10, 20, 2, 10), ("query", "refresh", 1, 3, 3, 0)]
 
 
 def test_what_failed_and_what_was_lost(whole, tmp_path):

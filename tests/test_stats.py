@@ -4,7 +4,7 @@ import pytest
 from fakes import NOON, FakeClock
 
 from proxy.core.history import FINEST, unpacked
-from proxy.core.log_line import LogLine
+from proxy.core.log_line import Call, LogLine, Purpose
 from proxy.core.types import Outcome
 from proxy.stats import Stats
 
@@ -60,6 +60,18 @@ def test_a_span_of_ten_seconds_is_what_ended_in_it(clock):
         stats.count(line())
     stats.fold()
     assert spans(stats, "10s") == {0: 2, 1: 1, 3: 1}
+
+
+def test_a_call_is_in_the_span_in_which_it_ended_whether_or_not_anybody_asked_then(clock):
+    stats = Stats(clock)
+    stats.count(line())
+    clock.advance(20.0)
+    stats.count_call(Call(began=clock.timer() - 15.0, ended=clock.timer(), rule="r", purpose=Purpose.REFRESH))
+    clock.advance(10.0)
+    stats.fold()
+    found = {number - int(NOON // 10): unpacked(one)["r"] for number, one in stats.history.all()["10s"].items()}
+    assert {number: (one.n, one.upstream_s) for number, one in found.items()} == {0: (1, 0.0), 2: (0, 15.0)}
+    assert (stats.operations["r"].upstream_calls, stats.counted) == (1, 1)
 
 
 def test_a_clock_that_goes_back_loses_nothing(clock):

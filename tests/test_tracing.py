@@ -320,9 +320,9 @@ class Desk:
     """A Tracing whose ids count up."""
 
     def __init__(self, share=0.0):
-        self.kept, self.clock, self.log = Kept(), FakeClock(wall=1000.0, timer=100.0), LineKeeper()
+        self.kept, self.clock = Kept(), FakeClock(wall=1000.0, timer=100.0)
         self.given = 0
-        self.tracing = Tracing(self.kept, self.clock, self.log, self.bits, share=share, upstream={})
+        self.tracing = Tracing(self.kept, self.clock, self.bits, share=share, upstream={})
 
     def bits(self, _):
         self.given += 1
@@ -347,7 +347,13 @@ async def test_each_sending_of_a_call_is_a_span():
     desk, call = Desk(), Call()
     engine = FakeEngine(UpstreamReset("lost"), answer(b"ok"))
     upstream = Upstream(
-        engine, unlimited(desk.clock, desk.log), desk.clock, desk.tracing, VIA, host=None, trace=desk.tracing.outgoing
+        engine,
+        unlimited(desk.clock, LineKeeper()),
+        desk.clock,
+        desk.tracing.upstream_call,
+        VIA,
+        host=None,
+        trace=desk.tracing.outgoing,
     )
     response = await upstream.send(Request("GET", b"/"), "id", call)
     assert [chunk async for chunk in response.body] == [b"ok"]
@@ -363,13 +369,7 @@ async def test_what_no_request_led_to_is_a_trace_of_its_own():
     desk.tracing.outgoing(Request("GET", b"/"), call)
     desk.tracing.upstream_call(call, "id")
     ((span, _),) = desk.kept.spans
-    assert (span.parent, span.links, desk.log.calls) == (None, (), [(call, "id")])
-
-
-async def test_what_is_compared_unseen_is_marked():
-    desk, call = Desk(), Call()
-    desk.tracing.outgoing(Request("GET", b"/", ((b"frontrunner-shadow", b"1"),)), call)
-    assert call.purpose == "shadow"
+    assert (span.parent, span.links) == (None, ())
 
 
 async def test_one_request_leaves_nothing_to_the_next_of_its_task():

@@ -58,7 +58,7 @@ class Trusted:
         self.tasks = Tasks(self.log.failed)
         self.engine = FakeEngine(*(answers or (Shop(),)), clock=self.clock, takes=takes)
         self.protection = unlimited(self.clock, self.log) if ceiling is None else limited(ceiling, self.clock)
-        upstream = Upstream(self.engine, self.protection, self.clock, self.log, VIA, host=None)
+        upstream = Upstream(self.engine, self.protection, self.clock, self.log.upstream_call, VIA, host=None)
         self.rollouts = Rollouts((self.rule,), self.clock)
         self.trials = Trials((self.rule,), self.rollouts, self.clock, name)
         self.unseen = Unseen(upstream, self.protection, self.trials, Timeouts(), self.clock, self.mode)

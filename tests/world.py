@@ -80,7 +80,7 @@ class World:
         self.tasks = Tasks(self.log.failed)
         self.flights = Flights(self.tasks)
         self.protection = self.protection or unlimited(self.clock, self.log)
-        self.upstream = Upstream(self.engine, self.protection, self.clock, self.log, VIA, host=None)
+        self.upstream = Upstream(self.engine, self.protection, self.clock, self.log.upstream_call, VIA, host=None)
         scopes = {one.name: Scope.of("test", "http://up.test", one, b"secret") for one in self.rules}
         forms = Forms()
         self.turns = self.turns or Turns(None, None, "", self.tasks, self.clock, self.log.failed)

@@ -14,11 +14,14 @@ from proxy import __version__
 from proxy.admin import shown
 from proxy.core.census import Census
 from proxy.core.histogram import Histogram, to_micro
+from proxy.core.log_line import Purpose
 from proxy.core.operation import ERROR_SOURCES
 from proxy.upstream.slot import LimitStatus
 
 # The field's usual buckets stop at 10 s; answers here take up to 69 s and the slowest deserve a bucket of their own.
 BUCKETS_S = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 75.0, 90.0, 120.0)
+
+_FOR = ("operation", "purpose")
 
 
 def exposition(seen: Census, slots: LimitStatus, accept: str) -> tuple[bytes, str]:
@@ -75,16 +78,17 @@ class _Numbers(Collector):
 
     def _operations(self) -> Iterator[Metric]:
         errors = CounterMetricFamily("frontrunner_errors", "Requests that failed.", labels=["operation", "source"])
-        calls = CounterMetricFamily("frontrunner_upstream_calls", "Calls upstream.", labels=["operation"])
-        spent = CounterMetricFamily("frontrunner_upstream_seconds", "Seconds upstream.", labels=["operation"])
+        calls = CounterMetricFamily("frontrunner_upstream_calls", "Calls upstream.", labels=_FOR)
+        spent = CounterMetricFamily("frontrunner_upstream_seconds", "Seconds upstream.", labels=_FOR)
         saved = CounterMetricFamily("frontrunner_saved_seconds", "Upstream seconds saved.", labels=["operation"])
         parts = CounterMetricFamily("frontrunner_parts", "Parts of answers put together.", labels=["operation"])
         known = CounterMetricFamily("frontrunner_parts_hit", "Of these, known ones.", labels=["operation"])
         for name, operation in self._seen.here.items():
             for source in ERROR_SOURCES:
                 errors.add_metric([name, source], operation.errors.get(source, 0))
-            calls.add_metric([name], operation.upstream_calls)
-            spent.add_metric([name], to_micro(operation.upstream_s))
+            for purpose in Purpose:
+                calls.add_metric([name, purpose], operation.calls.get(purpose, 0))
+                spent.add_metric([name, purpose], to_micro(operation.calls_s.get(purpose, 0.0)))
             saved.add_metric([name], to_micro(operation.seconds_saved))
             if operation.parts:
                 parts.add_metric([name], operation.parts)

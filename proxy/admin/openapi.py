@@ -57,6 +57,7 @@ _OPERATION = {
     **_RATIOS,
     "upstream_calls": _COUNT,
     "upstream_s": _NUMBER,
+    "by_purpose": _map(_object({"upstream_calls": _COUNT, "upstream_s": _NUMBER})),
     "overhead_s": _NUMBER,
     "overhead": _ref("Timings"),
     "queue_s": _NUMBER,

@@ -68,6 +68,7 @@ def operation(one: Operation, arms: Mapping[str, Mapping[Outcome, Histogram]] | 
         "n": one.n, **timings(one.all()), "by_outcome": _by_outcome(one.by_outcome), "reasons": _most_first(one.reasons),
         "hit_ratio": rounded(one.hit_ratio()), "hit_ratio_by_seconds": rounded(one.hit_ratio_by_seconds()),
         "upstream_calls": one.upstream_calls, "upstream_s": rounded(one.upstream_s),
+        "by_purpose": {name: {"upstream_calls": n, "upstream_s": rounded(one.calls_s[name])} for name, n in one.calls.items()},
         "overhead_s": rounded(one.overhead.total), "overhead": timings(one.overhead),
         "queue_s": rounded(one.queue.total), "queue": counted(one.queue), "errors": errors(one),
         "seconds_saved": rounded(one.seconds_saved), "bytes_in": one.bytes_in, "bytes_out": one.bytes_out, **only_some,

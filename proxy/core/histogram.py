@@ -115,8 +115,12 @@ def to_micro(seconds: float) -> float:
 
 def micro(seconds: float, digits: int = 0) -> int:
     """Return microseconds, with `digits` only the first of them."""
-    exact = round(seconds * _MICRO)
-    return exact if not digits or exact < 10**digits else round(exact, digits - len(str(exact)))
+    return rounded(round(seconds * _MICRO), digits)
+
+
+def rounded(whole: int, digits: int = 0) -> int:
+    """Return a whole number, with `digits` only the first of its digits."""
+    return whole if not digits or whole < 10**digits else round(whole, digits - len(str(whole)))
 
 
 def _wider(bucket: int, by: int) -> int:

@@ -3,7 +3,7 @@
 from operator import attrgetter
 from typing import Any
 
-from proxy.core.log_line import Call, LogLine
+from proxy.core.log_line import Call, LogLine, Purpose
 from proxy.core.types import Outcome
 
 ORDER = (
@@ -84,7 +84,8 @@ def call_fields(call: Call, request_id: str, now: float) -> dict[str, Any]:
     """Return the known fields of an `upstream_call` line in writing order."""
     span = call.span.context if call.span is not None and call.span.context.is_sampled else None
     known: dict[str, Any] = {
-        "request_id": request_id, "trace_id": span and span.trace_id, "span_id": span and span.span_id, "method": call.method, "path": call.path, "status": call.status, "error": call.error,
+        "request_id": request_id, "trace_id": span and span.trace_id, "span_id": span and span.span_id, "method": call.method, "path": call.path, "status": call.status,
+        "rule": call.rule, "purpose": None if call.purpose is Purpose.CLIENT else call.purpose, "error": call.error,
         "bytes_in": call.bytes_in, "bytes_out": call.bytes_out, "duration_s": call.duration_s(now),
         "upstream_connect_s": call.connect_s, "upstream_ttfb_s": call.ttfb_s,
     }  # fmt: skip

@@ -5,6 +5,7 @@ The line is filled while the request travels and is read once, at its end. What 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from proxy.core.reasons import Reason
@@ -47,6 +48,14 @@ class Waiting(Protocol):
         ...
 
 
+class Purpose(StrEnum):
+    """Whom a call upstream is for: a client, who reads what is stored, or nobody: its answer is compared."""
+
+    CLIENT = "client"
+    REFRESH = "refresh"
+    SHADOW = "shadow"
+
+
 @dataclass(slots=True)
 class Call:
     """One call upstream: when it began, answered first and ended, in seconds of the timer.
@@ -54,8 +63,8 @@ class Call:
     `asked_at` is when it began by the wall clock. `sent` is how often it was sent: twice where the first connection was
     lost. `queue_s` is how long it waited before it began, `waiting` its place there. `store_s` is how long storing its
     answer took; `bytes_in` came from upstream, `bytes_out` went there. Of several calls that are summed up in this one,
-    `busy_s` is the sum of their durations, `longest_s` the longest. `purpose` is what it is for where no client asked for
-    it; `span` is its place in a trace, where there is one.
+    `busy_s` is the sum of their durations, `longest_s` the longest. `rule` is that of the request which led to it; `span` is
+    its place in a trace, where there is one.
     """
 
     method: str = ""
@@ -75,7 +84,8 @@ class Call:
     waiting: Waiting | None = field(default=None, repr=False, compare=False)
     busy_s: float = 0.0
     longest_s: float = 0.0
-    purpose: str = ""
+    rule: str | None = None
+    purpose: Purpose = Purpose.CLIENT
     span: Begun | None = field(default=None, repr=False, compare=False)
 
     def add(self, took_s: float) -> None:

@@ -15,7 +15,7 @@ _SLOW: Final = 1
 _FAINT: Final = 90
 _SLOW_S: Final = 10.0
 _SHOWN: Final = (
-    "rule", "arm", "reason", "would", "would_reason", "error_source", "error", "parts", "parts_hit", "flight", "age_s",
+    "rule", "purpose", "arm", "reason", "would", "would_reason", "error_source", "error", "parts", "parts_hit", "flight", "age_s",
     "queue_s", "upstream_s", "saved_s", "bytes_out", "request_id",
 )  # fmt: skip
 _OF_ITS_KIND: Final = ("timestamp", "level", "event", "version", "pid")

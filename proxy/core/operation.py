@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.core.histogram import Histogram, micro, to_micro
+from proxy.core.histogram import Histogram, micro, rounded, to_micro
 from proxy.core.histogram import read as histogram_of
-from proxy.core.log_line import LogLine
+from proxy.core.log_line import Call, LogLine
 from proxy.core.reasons import Reason
 from proxy.core.rules import UNMATCHED
 from proxy.core.types import FROM_STORE, LOOKED_UP, Outcome
 
 ERROR_SOURCES = ("client", "upstream", "proxy")
-_WHOLE = ("upstream_calls", "bytes_in", "bytes_out", "parts", "parts_hit", "would_differ")
-_SECONDS = ("upstream_s", "seconds_saved", "would_save_s")
+_BYTES = ("bytes_in", "bytes_out")
+_WHOLE = ("parts", "parts_hit", "would_differ")
+_SECONDS = ("seconds_saved", "would_save_s")
+_SUMS = (*_BYTES, *_WHOLE, *_SECONDS)
 _MICRO = 1_000_000
 _MOST_REASONS = 100
 _TOLD_BY_THEIR_JOB = frozenset({Reason.RESPOND_ASYNC, Reason.WAIT_OVER})
@@ -35,8 +37,9 @@ class Operation:
     """What the proxy itself took of those that may have waited for the upstream: all but hits."""
     queue: Histogram = field(default_factory=Histogram)
     """Of those whose call had to wait for its turn upstream."""
-    upstream_calls: int = 0
-    upstream_s: float = 0.0
+    calls: dict[str, int] = field(default_factory=dict)
+    """Upstream, by what they were for; `calls_s` is what they took."""
+    calls_s: dict[str, float] = field(default_factory=dict)
     seconds_saved: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
@@ -52,6 +55,16 @@ class Operation:
     def n(self) -> int:
         """Return how many requests there were."""
         return sum(one.n for one in self.by_outcome.values())
+
+    @property
+    def upstream_calls(self) -> int:
+        """Return how many calls upstream there were, for clients or not."""
+        return sum(self.calls.values())
+
+    @property
+    def upstream_s(self) -> float:
+        """Return what they took: of those that ran at once, each."""
+        return sum(self.calls_s.values())
 
     def all(self) -> Histogram:
         """Return the timings of all outcomes together."""
@@ -87,7 +100,7 @@ class Operation:
         return replace(
             self, by_outcome=_copied(self.by_outcome), by_arm={arm: _copied(one) for arm, one in self.by_arm.items()},
             errors=dict(self.errors), reasons=dict(self.reasons), would=dict(self.would), waited=self.waited.copy(),
-            queue=self.queue.copy(),
+            queue=self.queue.copy(), calls=dict(self.calls), calls_s=dict(self.calls_s),
         )  # fmt: skip
 
     def as_told(self) -> "Operation":
@@ -97,6 +110,7 @@ class Operation:
             one.total = to_micro(one.total)
         for name in _SECONDS:
             setattr(told, name, to_micro(getattr(told, name)))
+        told.calls_s = {purpose: to_micro(took_s) for purpose, took_s in told.calls_s.items()}
         return told
 
     def merge(self, other: "Operation") -> None:
@@ -107,9 +121,12 @@ class Operation:
         _add(self.errors, other.errors)
         _add(self.reasons, other.reasons)
         _add(self.would, other.would)
+        _add(self.calls, other.calls)
+        for purpose, took_s in other.calls_s.items():
+            self.calls_s[purpose] = self.calls_s.get(purpose, 0.0) + took_s
         self.waited.merge(other.waited)
         self.queue.merge(other.queue)
-        for name in (*_WHOLE, *_SECONDS):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def count(self, line: LogLine) -> None:
@@ -125,8 +142,8 @@ class Operation:
             self.waited.add(line.overhead_s)
         if line.cost is not None and (saved_s := line.cost - line.duration_s) > 0.0:
             self.seconds_saved += saved_s
-        if line.call is not None or line.sent_before:
-            self._count_upstream(line)
+        if line.call is not None and (queue_s := line.queue_s) is not None:
+            self.queue.add(queue_s)
         if line.arm is not None:
             _timings(self.by_arm.setdefault(line.arm, {}), line.outcome).add(line.duration_s)
         if line.error_source is not None:
@@ -142,37 +159,37 @@ class Operation:
         self.would_save_s += line.would_save_s or 0.0
         self.would_differ += line.would_differ or False
 
-    def _count_upstream(self, line: LogLine) -> None:
-        if (queue_s := line.queue_s) is not None:
-            self.queue.add(queue_s)
-        if calls := line.upstream_calls:
-            self.upstream_calls += calls
-            self.upstream_s += line.upstream_s or 0.0
+    def count_call(self, purpose: str, took_s: float) -> None:
+        """Count one call upstream."""
+        self.calls[purpose] = self.calls.get(purpose, 0) + 1
+        self.calls_s[purpose] = self.calls_s.get(purpose, 0.0) + took_s
 
     def written(self, most_buckets: int = 100_000, *, arms: bool = True, digits: int = 0) -> list[Any]:
-        """Return it as plain lists and numbers, each histogram with no more buckets, seconds with no more digits."""
+        """Return it as plain lists and numbers, each histogram with no more buckets, seconds and bytes with no more digits."""
 
         def timings(by_outcome: Mapping[Outcome, Histogram], buckets: int) -> dict[str, list[int]]:
             return {outcome.value: one.within(buckets).written(digits) for outcome, one in by_outcome.items()}
 
-        sums = [getattr(self, name) for name in _WHOLE]
+        sums = [rounded(getattr(self, name), digits) for name in _BYTES]
+        sums += [getattr(self, name) for name in _WHOLE]
         sums += [micro(getattr(self, name), digits) for name in _SECONDS]
         by_arm = {arm: timings(one, most_buckets // 2) for arm, one in self.by_arm.items()} if arms else {}
         own = [one.within(most_buckets // 2).written(digits) for one in (self.waited, self.queue)]
         reasons = {str(reason): count for reason, count in self.reasons.items()}
         would = {outcome.value: count for outcome, count in self.would.items()}
-        return [timings(self.by_outcome, most_buckets), *own, self.errors, sums, reasons, would, by_arm]
+        calls = {str(one): [count, micro(self.calls_s[one], digits)] for one, count in self.calls.items()}
+        return [timings(self.by_outcome, most_buckets), *own, self.errors, sums, reasons, would, by_arm, calls]
 
 
 def read(told: Any) -> Operation:
     """Return what `written` told. Raises ValueError, TypeError, AttributeError or KeyError for what it never told."""
-    by_outcome, waited, queue, errors, sums, reasons, would, by_arm = told
-    names = [*_WHOLE, *_SECONDS]
-    values = [*sums[: len(_WHOLE)], *[value / _MICRO for value in sums[len(_WHOLE) :]]]
+    by_outcome, waited, queue, errors, sums, reasons, would, by_arm, calls = told
+    values = [*sums[: -len(_SECONDS)], *[value / _MICRO for value in sums[-len(_SECONDS) :]]]
     return Operation(
         _timings_of(by_outcome), {arm: _timings_of(one) for arm, one in by_arm.items()}, dict(errors), dict(reasons),
         histogram_of(waited), histogram_of(queue), would={Outcome(one): count for one, count in would.items()},
-        **dict(zip(names, values, strict=True)),
+        calls={one: count for one, (count, _) in calls.items()}, calls_s={one: took / _MICRO for one, (_, took) in calls.items()},
+        **dict(zip(_SUMS, values, strict=True)),
     )  # fmt: skip
 
 
@@ -182,6 +199,10 @@ class Operations(dict[str, Operation]):
     def count(self, line: LogLine) -> None:
         """Count one finished request."""
         self.of(line.rule or UNMATCHED).count(line)
+
+    def count_call(self, call: Call, now: float) -> None:
+        """Count one call upstream, at its end."""
+        self.of(call.rule or UNMATCHED).count_call(call.purpose, call.duration_s(now))
 
     def of(self, name: str) -> Operation:
         """Return what is counted of an operation."""

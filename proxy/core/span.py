@@ -68,8 +68,6 @@ def call_span(call: Call, begun: Begun, request_id: str, upstream: Mapping[str, 
         told["http.request.resend_count"] = call.sent - 1
     if call.queue_s is not None:
         told["frontrunner.queue_s"] = call.queue_s
-    if call.purpose:
-        told["frontrunner.purpose"] = call.purpose
     failed = call.error is not None or (call.status or 0) >= 500
     if failed and call.error is None:
         told["error.type"] = str(call.status)

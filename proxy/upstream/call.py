@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from proxy.clock import Clock
 from proxy.core.headers import forwarded
-from proxy.core.log_line import Call
+from proxy.core.log_line import Call, Purpose
 from proxy.core.priority import SHADOW
 from proxy.core.types import SAFE_METHODS, Request, Response, Stream
 from proxy.errors import UpstreamError, UpstreamReset, UpstreamTimeout
@@ -30,23 +29,18 @@ class Timeouts:
 UNLIMITED = Timeouts()
 
 
-class CallLog(Protocol):
-    """Takes the line of each call."""
-
-    def upstream_call(self, call: Call, request_id: str) -> None:
-        """Log one call at its end."""
-        ...
-
-
 class Upstream:
-    """Calls the one upstream; `via` is our name in the Via field, `trace` gives what goes up its place in a trace."""
+    """Calls the one upstream, and tells of each call at its end, with the id of the request that led to it.
+
+    `via` is our name in the Via field, `trace` gives what goes up its place in a trace.
+    """
 
     def __init__(
         self,
         engine: Engine,
         protection: Protection,
         clock: Clock,
-        log: CallLog,
+        tell: Callable[[Call, str], None],
         via: bytes,
         *,
         host: bytes | None,
@@ -56,7 +50,7 @@ class Upstream:
         self._engine = engine
         self._protection = protection
         self._clock = clock
-        self._log = log
+        self._tell = tell
         self._via = via
         self._host = host
 
@@ -68,7 +62,7 @@ class Upstream:
         timeouts: Timeouts = UNLIMITED,
         demand: Demand | None = None,
     ) -> Response:
-        """Send a request and return its response, whose body times and logs the call as it is read or closed.
+        """Send a request and return its response, whose body times and tells of the call as it is read or closed.
 
         Who demands a slot waits for it first. Raises UpstreamError and what the engine's contract names.
         """
@@ -87,7 +81,9 @@ class Upstream:
             outgoing = replace(outgoing, body=_Counted(outgoing.body, call))
         call.method, call.path = request.method, request.shown_path
         call.began, call.asked_at, call.ended = self._clock.timer(), self._clock.wall(), None
-        if SHADOW[0] not in request.fields:
+        if SHADOW[0] in request.fields:
+            call.purpose = Purpose.SHADOW
+        else:
             self._protection.budget.add()
         response = await self._answer(outgoing, request_id, call, timeouts)
         call.first_byte = self._clock.timer()
@@ -118,7 +114,7 @@ class Upstream:
                     if not self._may_repeat(request, call):
                         raise
                     lost_call = replace(call, ended=self._clock.timer(), error=lost.reason)
-                    self._log.upstream_call(lost_call, request_id)
+                    self._tell(lost_call, request_id)
                 call.sent += 1
                 response = await self._engine.send(self._traced(request, call), fresh=True)
                 self._protection.budget.give_back()  # the first one was lost on an idle connection: it cost no work
@@ -135,10 +131,10 @@ class Upstream:
         return replayable and is_soon and self._protection.budget.take_for_client()
 
     def ended(self, call: Call, request_id: str, error: str | None) -> None:
-        """Log a call at its end."""
+        """Tell of a call at its end."""
         call.ended = self._clock.timer()
         call.error = error
-        self._log.upstream_call(call, request_id)
+        self._tell(call, request_id)
 
     async def close(self) -> None:
         """Turn away who waits for a slot, and close all connections."""
@@ -157,7 +153,7 @@ class _Underway:
         self._ended = False
 
     def end(self, word: str | None, error: BaseException | None = None) -> None:
-        """Log the call and give its slot back; `word` is how it failed."""
+        """Tell of the call and give its slot back; `word` is how it failed."""
         if self._ended:
             return
         self._ended = True

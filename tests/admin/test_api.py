@@ -239,10 +239,17 @@ async def test_readyz_says_that_the_bypass_is_on(on: bool) -> None:
 async def test_what_is_saved_spent_waited_for_and_in_flight_is_told() -> None:
     desk = filled(protection=limited(3, FakeClock()))
     queued = LogLine(
-        "", "GET", "/", began=0.0, rule="query", outcome=Outcome.MISS, call=Call(began=7.0, ended=9.0, sent=1)
+        "",
+        "GET",
+        "/",
+        began=0.0,
+        rule="query",
+        outcome=Outcome.MISS,
+        call=Call(began=7.0, ended=9.0, sent=1, rule="query"),
     )
     queued.call.queue_s = 7.0
     queued.close(9.0)
+    desk.stats.count_call(queued.call)
     desk.stats.count(queued)
     slot = await desk.world.protection._limit.acquire("client", Priority.CLIENT)
     told = [await desk.numbers(path) for path in ("performance", "cache/status")]

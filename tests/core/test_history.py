@@ -142,14 +142,17 @@ def test_timings_by_arm_are_kept_in_short_spans_only():
 
 
 @given(st.lists(st.floats(1e-6, 1e5), min_size=1, max_size=20))
-def test_packed_seconds_are_right_to_four_digits_and_counts_exactly(seconds):
+def test_packed_seconds_and_bytes_are_right_to_four_digits_and_counts_exactly(seconds):
     exact = Operations()
     for one in seconds:
-        exact.merge(counted(seconds=one))
+        exact.merge(counted(seconds=one, bytes_out=int(one * 1e6)))
+        exact.count_call(Call(ended=one, rule="r"), 0.0)
     told = unpacked(pack(exact, HOUR)).all()
     assert told.n == len(seconds)
     assert told.all().total == pytest.approx(exact.all().all().total, rel=1e-3)
     assert told.all().most == pytest.approx(max(seconds), rel=1e-3)
+    assert told.bytes_out == pytest.approx(exact.all().bytes_out, rel=1e-3)
+    assert (told.upstream_calls, told.upstream_s) == (len(seconds), pytest.approx(sum(seconds), rel=1e-3))
 
 
 DAMAGED = {
@@ -254,7 +257,8 @@ def busy(grain: Grain, per_second: float, rng: Random) -> bytes:
             line.duration_s = ours
             if not is_hit:
                 line.duration_s += (took := rng.lognormvariate(1.0 + rule / 20, 0.2))
-                line.call = Call(sent=1, began=0.0, ended=took)
+                line.call = Call(sent=1, began=0.0, ended=took, rule=line.rule)
+                operations.count_call(line.call, 0.0)
             operations.count(line)
     return pack(operations, grain)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.log_line import Call, LogLine
+from proxy.core.log_line import Call, LogLine, Purpose
 from proxy.core.operation import Operation, Operations, operations_of, read
 from proxy.core.reasons import Reason
 from proxy.core.rules import UNMATCHED
@@ -19,11 +19,18 @@ def line(outcome: Outcome = Outcome.MISS, seconds: float = 10.0, rule: str | Non
     return one
 
 
-def counted(*lines: LogLine) -> Operations:
+def counted(*lines: LogLine | Call) -> Operations:
     operations = Operations()
     for one in lines:
-        operations.count(one)
+        count(operations, one)
     return operations
+
+
+def count(operations: Operations, one: LogLine | Call) -> None:
+    if isinstance(one, Call):
+        operations.count_call(one, 0.0)
+    else:
+        operations.count(one)
 
 
 def told_again(operations: Operations, times: int = 1) -> Operations:
@@ -66,22 +73,28 @@ def test_who_got_a_202_is_counted_when_its_job_ends():
     """Else the quickest answers of all would be those that are not there yet."""
     told = line(seconds=0.01, reason=Reason.RESPOND_ASYNC, bytes_in=1, bytes_out=2)
     assert (counted(told)["r"].n, counted(told)["r"].overhead.n) == (0, 0)
-    r = counted(told, line(seconds=50.0, call=Call(sent=1, began=0.0, ended=50.0), bytes_out=20))["r"]
-    assert (r.n, r.all().most, r.upstream_calls, r.bytes_in, r.bytes_out) == (1, 50.0, 1, 1, 22)
+    r = counted(told, line(seconds=50.0, bytes_out=20))["r"]
+    assert (r.n, r.all().most, r.bytes_in, r.bytes_out) == (1, 50.0, 1, 22)
 
 
-CALLS = {
-    "a leader's": ({"call": Call(sent=1, began=1.0, ended=9.0)}, 1, 8.0),
-    "a follower made none": ({"joined": 2.0, "call": Call(sent=1, began=1.0, ended=9.0)}, 0, 0.0),
-    "a hit made none": ({}, 0, 0.0),
-    "a leader's that was sent twice": ({"call": Call(sent=2, began=1.0, ended=9.0)}, 2, 8.0),
-}
+def call(seconds: float = 8.0, rule: str | None = "r", purpose: Purpose = Purpose.CLIENT) -> Call:
+    return Call(began=1.0, ended=1.0 + seconds, rule=rule, purpose=purpose)
 
 
-@pytest.mark.parametrize(("known", "calls", "seconds"), CALLS.values(), ids=CALLS)
-def test_calls_upstream(known, calls, seconds):
-    r = counted(line(**known))["r"]
-    assert (r.upstream_calls, r.upstream_s) == (calls, seconds)
+def test_calls_upstream_are_counted_by_rule_and_by_what_they_are_for():
+    """Not by the lines of requests: who fetched behind a client's back, or at once, spent as much."""
+    stats = counted(call(), call(2.0), call(3.0, purpose=Purpose.REFRESH), call(1.0, None, Purpose.SHADOW))
+    for times, one in ((1, stats), (3, told_again(stats, 3))):
+        assert one["r"].calls == {"client": 2 * times, "refresh": times}
+        assert one["r"].calls_s == {"client": 10.0 * times, "refresh": 3.0 * times}
+        assert (one["r"].upstream_calls, one["r"].upstream_s, one["r"].n) == (3 * times, 13.0 * times, 0)
+        assert one[UNMATCHED].calls_s == {"shadow": 1.0 * times}
+
+
+def test_a_requests_line_is_no_call():
+    """Its flight may be another's, or go on when it has ended."""
+    r = counted(line(call=Call(sent=2, began=1.0, ended=9.0)))["r"]
+    assert (r.upstream_calls, r.upstream_s) == (0, 0.0)
 
 
 SAVED = {
@@ -190,7 +203,11 @@ def test_how_long_calls_waited_for_their_turn():
 
 SHARES = {
     "nothing": ((), 0.0),
-    "saved as much as spent": ((line(Outcome.HIT, 1.0, cost=9.0), line(call=Call(sent=1, began=0.0, ended=8.0))), 0.5),
+    "saved as much as spent": ((line(Outcome.HIT, 1.0, cost=9.0), call(8.0)), 0.5),
+    "also behind the clients' backs": (
+        (line(Outcome.HIT, 1.0, cost=9.0), call(4.0), call(4.0, purpose=Purpose.REFRESH)),
+        0.5,
+    ),
 }
 
 
@@ -205,7 +222,7 @@ lines = st.builds(
     lambda outcome, seconds, rule, arm, cost, reason: line(outcome, seconds, rule, arm=arm, cost=cost, reason=reason),
     st.sampled_from(list(Outcome)), durations, st.sampled_from(["r", "s", None]), arms, st.none() | durations,
     st.none() | st.sampled_from(["a", "b"]),
-)  # fmt: skip
+) | st.builds(call, durations, st.sampled_from(["r", "s", None]), st.sampled_from(Purpose))  # fmt: skip
 
 
 @given(st.lists(lines), st.lists(lines))
@@ -221,6 +238,7 @@ def test_merged_is_as_if_all_were_counted_in_one_place(some, more):
         }
         assert (mine.reasons, mine.errors, mine.by_arm.keys()) == (one.reasons, one.errors, one.by_arm.keys())
         assert mine.seconds_saved == pytest.approx(one.seconds_saved, abs=1e-5)
+        assert (mine.calls, mine.calls_s) == (one.calls, pytest.approx(one.calls_s, abs=1e-5))
 
 
 @given(st.lists(lines), lines)
@@ -228,9 +246,9 @@ def test_a_copy_counts_for_itself(some, more):
     operations = counted(*some)
     copy, before = operations.copied(), operations.written()
     assert copy == operations
-    copy.count(more)
+    count(copy, more)
     assert operations.written() == before
-    operations.count(more)
+    count(operations, more)
     assert copy == operations
 
 
@@ -244,7 +262,7 @@ def test_who_counted_it_and_who_heard_of_it_have_the_same_sums(some):
 
 def sums(one):
     totals = [of.total for of in (*one.by_outcome.values(), one.waited, one.queue)]
-    return [*totals, one.seconds_saved, one.upstream_s]
+    return [*totals, one.seconds_saved, one.calls_s]
 
 
 @given(st.lists(lines, max_size=50))
@@ -256,7 +274,7 @@ def test_with_few_buckets_it_is_coarser_but_no_request_is_lost(some):
     assert not any(one.by_arm for one in told.values())
 
 
-@pytest.mark.parametrize("told", [None, [], {}, [1] * 8, "text", [{}, [0], [0, 0, 0], {}, [], {}, {}, {}]])
+@pytest.mark.parametrize("told", [None, [], {}, [1] * 9, "text", [{}, [0], [0, 0, 0], {}, [], {}, {}, {}]])
 def test_what_was_never_written_is_refused(told):
     with pytest.raises((ValueError, TypeError, AttributeError, KeyError)):
         read(told)

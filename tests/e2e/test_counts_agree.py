@@ -60,12 +60,14 @@ async def metrics(proxy):
     return found
 
 
-async def check(proxy, load, lines):
+async def check(proxy, load, lines, calls_before=()):
     """Check that all four counts agree, each time somebody else may be the one who answers."""
     n = load.got.total()
     assert len(lines) == n
     by_rule = Counter(line.get("rule", "unmatched") for line in lines)
     by_outcome = Counter((line.get("rule", "unmatched"), line["outcome"]) for line in lines)
+    calls = [*calls_before, *proxy.found(event="upstream_call")]
+    called_s = sum(call["duration_s"] for call in calls)
     saved, took = sum(line.get("saved_s", 0) for line in lines), sum(line["duration_s"] for line in lines)
     for _ in range(ASKED_EACH_WAY):
         told, scraped = await performance(proxy), await metrics(proxy)
@@ -77,8 +79,12 @@ async def check(proxy, load, lines):
             for outcome, one in of["by_outcome"].items()
         } == by_outcome
         assert told["seconds_saved"] == pytest.approx(saved, abs=1e-5 * n)
+        assert sum(one["upstream_calls"] for one in told["operations"].values()) == len(calls)
+        assert told["seconds_spent"] == pytest.approx(called_s, abs=1e-5 * n)
         assert scraped["frontrunner_request_duration_seconds_count"] == n
         assert scraped["frontrunner_request_duration_seconds_sum"] == pytest.approx(took, abs=1e-5 * n)
+        assert scraped["frontrunner_upstream_calls_total"] == len(calls)
+        assert scraped["frontrunner_upstream_seconds_total"] == pytest.approx(called_s, abs=1e-5 * n)
         assert scraped["frontrunner_saved_seconds_total"] == pytest.approx(saved, abs=1e-5 * n)
         assert (await performance(proxy, "10m"))["n"] == n
 
@@ -122,12 +128,12 @@ async def test_they_agree_after_a_worker_was_killed_and_after_each_was_replaced(
 async def test_they_survive_a_restart(running):
     load = Load(running)
     await load.ask(120)
-    lines = await running.lines(120, event="request")
+    lines, calls = await running.lines(120, event="request"), running.found(event="upstream_call")
     running.stop()
     again = Proxy(running.config, running.folder).start()
     try:
         load.proxy = again
         await load.ask(120)
-        await check(again, load, lines + await again.lines(120, event="request"))
+        await check(again, load, lines + await again.lines(120, event="request"), calls)
     finally:
         again.stop()

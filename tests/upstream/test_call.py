@@ -28,11 +28,18 @@ SHORT = Timeouts(first_byte=0.02, idle=0.02)
 class Desk:
     """An upstream with its engine, clock and log."""
 
-    def __init__(self, *answers: object, host: bytes | None = None, takes: float = 0.0) -> None:
+    def __init__(
+        self,
+        *answers: object,
+        host: bytes | None = None,
+        takes: float = 0.0,
+        tell: Callable[[Call, str], None] | None = None,
+    ) -> None:
         self.clock, self.log = FakeClock(), LineKeeper()
+        tell = tell or self.log.upstream_call
         self.protection = unlimited(self.clock, self.log)
         self.engine = FakeEngine(*answers, clock=self.clock, takes=takes)  # type: ignore[arg-type]
-        self.upstream = Upstream(self.engine, self.protection, self.clock, self.log, VIA, host=host)
+        self.upstream = Upstream(self.engine, self.protection, self.clock, tell, VIA, host=host)
         self.call = Call()
 
     @property
@@ -81,6 +88,19 @@ async def test_the_host_is_the_clients_or_the_upstreams_own() -> None:
         desk = Desk(host=host)
         await desk.take(asked((b"x-a", b"1")))
         assert [value for name, value in desk.engine.requests[0].headers if name == b"host"] == [wanted]
+
+
+PURPOSES: dict[str, tuple[Headers, str | None]] = {
+    "a client's": ((), None),
+    "one to compare answers": (((b"frontrunner-shadow", b"1"),), "shadow"),
+}
+
+
+@pytest.mark.parametrize(("fields", "purpose"), PURPOSES.values(), ids=PURPOSES)
+async def test_the_line_tells_a_call_that_no_client_waits_for(fields: Headers, purpose: str | None) -> None:
+    desk = Desk(answer(b"ok"))
+    await desk.take(asked(*fields))
+    assert desk.log.call.get("purpose") == purpose
 
 
 async def test_the_line_of_a_call() -> None:
@@ -245,12 +265,10 @@ async def test_closing_closes_the_engine() -> None:
 
 
 async def test_a_log_that_fails_keeps_no_slot() -> None:
-    desk = Desk(answer(b"ok"))
-
     def full(call: Call, request_id: str) -> None:
         raise OSError("the disk is full")
 
-    desk.log.upstream_call = full  # type: ignore[method-assign]
+    desk = Desk(answer(b"ok"), tell=full)
     with pytest.raises(OSError, match="disk"):
         await desk.take()
     assert desk.in_flight == 0

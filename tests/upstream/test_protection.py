@@ -27,7 +27,7 @@ class Desk:
         self.clock, self.log = FakeClock(), LineKeeper()
         self.engine = FakeEngine(*answers, clock=self.clock)
         self.protection = limited(ceiling, self.clock, **more)
-        self.upstream = Upstream(self.engine, self.protection, self.clock, self.log, b"1.1 us", host=None)
+        self.upstream = Upstream(self.engine, self.protection, self.clock, self.log.upstream_call, b"1.1 us", host=None)
 
     async def send(self, call=None, demand=None, timeouts=None):
         demand = demand or Demand("192.0.2.7")
@@ -167,7 +167,7 @@ async def test_slots_that_cannot_be_counted_cost_no_answer():
 
     clock, log = FakeClock(), LineKeeper()
     protection = Protection(Limit(Broken(), 1, clock), clock, log.failed)
-    upstream = Upstream(FakeEngine(answer(b"ok")), protection, clock, log, b"1.1 us", host=None)
+    upstream = Upstream(FakeEngine(answer(b"ok")), protection, clock, log.upstream_call, b"1.1 us", host=None)
     response = await upstream.send(ASKED, ID, Call(), demand=Demand("a"))
     assert await read(response) == b"ok"
     assert [str(error) for error, _ in log.failures] == ["no locks here"]
