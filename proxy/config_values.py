@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from proxy import plugins
 from proxy.core import units
-from proxy.core.shown_fields import NEVER
+from proxy.core.shown_fields import SECRET_NAME
 from proxy.errors import ConfigError, Finding
 
 # What llhttp reads: another method never arrives, so a rule for it would be a slip that nobody notices.
@@ -259,7 +259,7 @@ PATH: Final = text(r"/[!\"$->@-~]*", "a path such as /search, /users/* or /api/*
 PARAMETER: Final = text(r"[^\s&=#$]{1,64}", "the name of a query parameter, such as page")
 SAMPLED: Final = text(r"(100|[0-9]{1,2}(\.[0-9]{1,3})?)%", "a percentage up to 100%", _percent)
 SHOWN_FIELD: Final = text(
-    rf"(?!(?i:{'|'.join(sorted(NEVER))})$){NAME}", "the name of a field without secrets, such as User-Agent", str.lower
+    rf"(?!{SECRET_NAME}$){NAME}", "the name of a field without secrets, such as User-Agent", str.lower
 )
 PERCENT: Final = text(r"[0-9]{1,4}(\.[0-9]{1,3})?%", "a percentage such as 25%", _percent)
 PREFIX: Final = text(

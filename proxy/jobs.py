@@ -40,7 +40,7 @@ BEAT_S = 5.0
 NOTED_AT_ONCE = 20
 """Others have their turn of the process between so many and the next."""
 
-_LINE = tuple([one.name for one in fields(LogLine) if one.name not in {"after", "has_left"}])
+_LINE = tuple([one.name for one in fields(LogLine) if one.name not in {"after", "has_left", "left_by"}])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Jobs:
             await job.drop()
             raise
         if job.landed.is_set():
-            asked.line.afterwards(job.line.leave)
+            job.line.leave_by(asked.line)
             return job.taken()
         return await self._told(job, wish, asked.line)
 

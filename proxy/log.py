@@ -71,7 +71,8 @@ class Log:
 
     def request(self, line: LogLine, event: str = "request") -> None:
         """Log the one line of a client request, or of its `job`, at its end."""
-        if self._silent or (self._sampling is not None and not self._sampling.keeps(line)):
+        sampling = self._sampling if event == "request" else None  # what a job cost is told nowhere else
+        if self._silent or (sampling is not None and not sampling.keeps(line)):
             return
         self._add(event, line.level if line.error_source is not None else "info", line)
 
@@ -79,7 +80,7 @@ class Log:
         """Log the one line of a call upstream, at its end."""
         if not self._silent:
             now = self._clock.timer()
-            level = "error" if call.error else "info"
+            level = "error" if call.failed else "info"
             self._add("upstream_call", level, call_fields(call, request_id, now))  # the call may be made again
 
     def failed(self, error: BaseException, request_id: str) -> None:

@@ -38,6 +38,7 @@ NUMBERS: Final = (
 WORDS: Final[Mapping[str, object]] = {"": None, "null": None, "~": None, "true": True, "false": False}
 
 _password = re.compile(r"//\S*@")
+_query = re.compile(r"""(://[^\s?#]*)[?#][^\s'"]*""")
 
 
 @dataclass(slots=True)
@@ -128,13 +129,13 @@ def plain(mapping: Mapping[Any, Any], name: str, env: Mapping[str, str]) -> Tree
 
 
 def shown(value: object) -> str:
-    """Return a value as a config would write it, in one short line without passwords."""
+    """Return a value as a config would write it, in one short line without passwords, and URLs without queries."""
     if isinstance(value, Mapping | list | tuple):
         return "a mapping" if isinstance(value, Mapping) else "a list"
     words = {None: "nothing", True: "true", False: "false", "": '""'}
     text = words[value] if isinstance(value, bool | str | None) and value in words else str(value)
     line, more = text.split("\n", 1) if "\n" in text else (text, "")
-    line = _password.sub("//***@", line.strip())
+    line = _query.sub(r"\1?***", _password.sub("//***@", line.strip()))
     return f"{line[:MAX_SHOWN]}…" if more or len(line) > MAX_SHOWN else line
 
 

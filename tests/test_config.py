@@ -317,6 +317,12 @@ WHOLE: dict[str, tuple[str, list[str]]] = {
         "upstream: {url: 'http://user:pa@ss@legacy/'}\n",
         [f":1:17: upstream.url: found 'http://***@legacy/'; allowed: {URL}"],
     ),
+    "nor is what stands in a query": (
+        "upstream: http://legacy\ntracing: 'http://user:pass@legacy:1/?api_key=secret'\n",
+        [
+            ":2:10: tracing: found 'http://***@legacy:1/?***'; allowed: the URL of a collector, such as http://collector:4318"
+        ],
+    ),
     "an unknown engine": (
         "upstream: {url: 'http://x', engine: htpx}\n",
         [":1:37: upstream.engine: found htpx; allowed: one of aiohttp, httpx, asgi; did you mean httpx?"],

@@ -12,6 +12,7 @@ from world import World, asked, rule
 from proxy import arrival, shelf
 from proxy.core.log_fields import request_fields
 from proxy.core.rules import default_rule
+from proxy.core.sampling import Sampling
 from proxy.core.types import Response
 from proxy.errors import UpstreamCut, UpstreamRefused
 from proxy.stats import Stats
@@ -59,6 +60,15 @@ async def test_who_waits_long_enough_gets_the_answer_as_it_arrives() -> None:
     got = await task
     assert (got.status, got.body, got.complete, here.ended) == (200, b"firstlast", True, [])
     assert (here.last.outcome, here.last.upstream_calls, here.last.flight) == ("miss", 1, "lead")
+
+
+@pytest.mark.parametrize("wish", [ASYNC, NOW, LONG])
+async def test_what_said_how_long_it_waits_was_of_interest_to_the_log_for_that(wish: tuple[bytes, bytes]) -> None:
+    """Any client could have all its lines written, however few the owner wants."""
+    here = World(FakeEngine(answer(b"stored")))
+    await here.ask(asked("/kept/a"))
+    await here.ask(asked("/kept/a", wish))
+    assert not Sampling(0.0).keeps(here.last)
 
 
 async def test_who_only_waits_is_told_that_it_is_over() -> None:

@@ -14,7 +14,7 @@ from proxy import log as module
 from proxy.core.format.console import Console
 from proxy.core.format.json import Json
 from proxy.core.log_fields import request_fields
-from proxy.core.log_line import Call, LogLine
+from proxy.core.log_line import ABANDONED, Call, LogLine
 from proxy.core.sampling import Sampling
 from proxy.core.types import Outcome
 from proxy.log import FLUSH_AFTER_S, MOST_WAITING, Log, StandardLogging, hear_all
@@ -314,12 +314,29 @@ def test_lines_are_sampled_and_events_are_not(reader: Reader) -> None:
     slow = line(2)
     slow.close(5.0)
     log.request(slow)
+    log.request(line(3), "job")
     log.upstream_call(Call("GET", "/", 200, ended=0.0), "id")
     log.events.info("ready")
     log.close()
     assert [(one["event"], one.get("sample_rate")) for one in reader.lines] == [
-        ("request", 1.0), ("upstream_call", None), ("ready", None),
+        ("request", 1.0), ("job", None), ("upstream_call", None), ("ready", None),
     ]  # fmt: skip
+
+
+LEVELS = {
+    "that was answered": (Call("GET", "/", 200), "info", {"status": 200}),
+    "that failed": (Call("GET", "/", error="upstream_cut"), "error", {"error": "upstream_cut"}),
+    "that all who waited for it have left": (Call("GET", "/", error=ABANDONED), "info", {"reason": "abandoned"}),
+}
+
+
+@pytest.mark.parametrize(("call", "level", "told"), LEVELS.values(), ids=LEVELS)
+def test_the_line_of_a_call(call: Call, level: str, told: dict[str, Any], log: Log, reader: Reader) -> None:
+    """Who leaves is no failure of the upstream's."""
+    log.upstream_call(call, "id")
+    log.close()
+    (one,) = reader.lines
+    assert (one["level"], {name: one[name] for name in ("status", "error", "reason") if name in one}) == (level, told)
 
 
 def test_libraries_warnings_and_threads_are_heard(log: Log, reader: Reader, capfd: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ async def test_a_client_that_leaves_an_uncached_request_ends_its_call() -> None:
     line = here.log.line
     assert (line["outcome"], line["reason"], line["error_source"]) == ("error", "client_gone", "client")
     assert "status" not in line
-    assert here.log.calls[0][0].error == "CancelledError"
+    assert here.log.calls[0][0].error == "abandoned"
 
 
 async def test_a_client_that_leaves_a_cacheable_request_leaves_its_fetch() -> None:

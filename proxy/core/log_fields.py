@@ -85,7 +85,7 @@ def call_fields(call: Call, request_id: str, now: float) -> dict[str, Any]:
     span = call.span.context if call.span is not None and call.span.context.is_sampled else None
     known: dict[str, Any] = {
         "request_id": request_id, "trace_id": span and span.trace_id, "span_id": span and span.span_id, "method": call.method, "path": call.path, "status": call.status,
-        "rule": call.rule, "purpose": None if call.purpose is Purpose.CLIENT else call.purpose, "error": call.error,
+        "rule": call.rule, "purpose": None if call.purpose is Purpose.CLIENT else call.purpose, "error": call.error if call.failed else None, "reason": None if call.failed else call.error,
         "bytes_in": call.bytes_in, "bytes_out": call.bytes_out, "duration_s": call.duration_s(now),
         "upstream_connect_s": call.connect_s, "upstream_ttfb_s": call.ttfb_s,
     }  # fmt: skip

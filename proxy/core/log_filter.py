@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from proxy.core.rules import UNMATCHED
+
 _Fields = Mapping[str, Any]
+_OF_A_RULE: Final = frozenset({"request", "job", "upstream_call"})
 _UNASKED: Final = frozenset({"upstream_call"})
 """Events that are shown only where they, or one request, are asked for: each request has its own line anyway."""
 
@@ -36,12 +39,18 @@ class Filter:
         if not self.events and not self.requests and _is_in(event, _UNASKED):
             return False
         for wanted, name in _WORDS.items():
-            if (words := getattr(self, wanted)) and not _is_in(fields.get(name), words):
+            if (words := getattr(self, wanted)) and not _is_in(_word(fields, name), words):
                 return False
         return all(meets(self, fields) for meets in _CONDITIONS)
 
 
 _WORDS: Final = {"rules": "rule", "outcomes": "outcome", "reasons": "reason", "requests": "request_id"}
+
+
+def _word(fields: _Fields, name: str) -> object:
+    """Return a field's word; of what has no rule, the word for that."""
+    is_unmatched = name == "rule" and name not in fields and _is_in(fields.get("event"), _OF_A_RULE)
+    return UNMATCHED if is_unmatched else fields.get(name)
 
 
 def _is_in(value: object, words: frozenset[str]) -> bool:

@@ -6,7 +6,7 @@ The line is filled while the request travels and is read once, at its end. What 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from proxy.core.reasons import Reason
 from proxy.core.trace_context import Begun
@@ -56,6 +56,10 @@ class Purpose(StrEnum):
     SHADOW = "shadow"
 
 
+ABANDONED: Final = "abandoned"
+"""What is told of a call that all who waited for it have left: it failed nobody."""
+
+
 @dataclass(slots=True)
 class Call:
     """One call upstream: when it began, answered first and ended, in seconds of the timer.
@@ -87,6 +91,11 @@ class Call:
     rule: str | None = None
     purpose: Purpose = Purpose.CLIENT
     span: Begun | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it failed, by whosever fault but that of who waited for it."""
+        return self.error is not None and self.error != ABANDONED
 
     def add(self, took_s: float) -> None:
         """Sum up one call more."""
@@ -196,6 +205,7 @@ class LogLine:
     shown: dict[str, str] | None = None
     sample_rate: float | None = None
     has_left: bool = field(default=False, repr=False, compare=False)
+    left_by: "LogLine | None" = field(default=None, repr=False, compare=False)
     observed: Observed | None = field(default=None, repr=False, compare=False)
 
     def close(self, now: float) -> None:
@@ -210,10 +220,18 @@ class LogLine:
 
     def afterwards(self, act: Callable[[], None]) -> None:
         """Have something done once the answer has left; now, if it has."""
-        if self.has_left:
+        if self.left_by is not None:
+            self.left_by.afterwards(act)
+        elif self.has_left:
             act()
         else:
             self.after = [*(self.after or ()), act]
+
+    def leave_by(self, line: "LogLine") -> None:
+        """Have what waits for this answer to leave, now or later, wait for another line's."""
+        after, self.after, self.left_by = self.after, None, line
+        for act in after or ():
+            line.afterwards(act)
 
     def leave(self) -> None:
         """Do what waited for the answer to leave."""

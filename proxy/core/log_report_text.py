@@ -6,6 +6,7 @@ from typing import Any, Final
 _QUANTILES: Final = ("p50_s", "p90_s", "p99_s", "max_s")
 _MOST_REASONS: Final = 20
 _MOST_PATH: Final = 60
+_ROUNDS_TO_ONE: Final = 0.9995
 _Told = Mapping[str, Any]
 
 
@@ -37,7 +38,7 @@ def seconds(value: float) -> str:
     """Return a duration as people read it."""
     if value >= 100:
         return f"{value:,.0f} s"
-    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+    return f"{value:.3g} s" if value >= _ROUNDS_TO_ONE else f"{value * 1000:.3g} ms"
 
 
 def _head(report: _Told) -> list[str]:
@@ -106,7 +107,9 @@ def _calls(calls: _Told) -> list[str]:
     times = ", ".join([f"{name.removesuffix('_s')} {seconds(calls[name])}" for name in _QUANTILES])
     return [
         "",
-        f"calls upstream: {calls['n']:,}, {seconds(calls['upstream_s'])}; {times}{f'; failed: {failed}' if failed else ''}",
+        _plain(
+            f"calls upstream: {calls['n']:,}, {seconds(calls['upstream_s'])}; {times}{f'; failed: {failed}' if failed else ''}"
+        ),
     ]
 
 

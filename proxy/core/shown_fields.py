@@ -1,5 +1,6 @@
 """What the owner wants to see of requests in the log: header and query values by name, and nothing else."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,13 +9,13 @@ from urllib.parse import unquote_to_bytes
 from proxy.core.types import Request
 
 MOST_CHARS: Final = 256
-NEVER: Final = frozenset(
-    {
-        "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "x-auth-token",
-        "x-csrf-token", "x-amz-security-token", "authentication-info",
-    }
-)  # fmt: skip
-"""Fields that hold secrets."""
+_WORDS = (
+    "apikey|assertion|auth|authentication|authorization|cookie|credential|credentials|csrf|jwt|key|oidc|passwd|password|secret|"
+    "session|sessionid|sid|signature|token|xsrf"
+)
+SECRET_NAME: Final = rf"(?i:(.*[-_])?({_WORDS})([-_].*)?)"
+"""Matches the names of fields that hold secrets, by any of their words: X-Api-Key."""
+_QUERY_OF_URL: Final = re.compile(rb"(?s)^((?:[A-Za-z][A-Za-z0-9+.-]*:/)?/[^?#]*)[?#].*")
 QUERY: Final = "query_"
 """What the names of fields begin with that hold a query's values."""
 
@@ -32,7 +33,7 @@ class ShownFields:
         wanted = {name.lower().encode(): field_name("header", name) for name in self.headers}
         for name, value in request.headers if wanted else ():
             if name in wanted:
-                told.setdefault(wanted[name], []).append(value)
+                told.setdefault(wanted[name], []).append(_without_query(value))
         asked = {name.encode(): field_name("query", name) for name in self.query}
         for pair in request.query.split(b"&") if asked else ():
             name, _, value = pair.partition(b"=")
@@ -52,6 +53,11 @@ def same_fields(kind: str, names: Sequence[str]) -> list[tuple[int, str, str]]:
     fields = [field_name(kind, name) for name in names]
     first = [fields.index(field) for field in fields]
     return [(place, fields[place], names[at]) for place, at in enumerate(first) if at < place]
+
+
+def _without_query(value: bytes) -> bytes:
+    """Return a field's value; of a URL or a path, such as Referer has, what is before its query."""
+    return _QUERY_OF_URL.sub(rb"\1", value)
 
 
 def _decoded(text: bytes) -> bytes:

@@ -68,8 +68,8 @@ def call_span(call: Call, begun: Begun, request_id: str, upstream: Mapping[str, 
         told["http.request.resend_count"] = call.sent - 1
     if call.queue_s is not None:
         told["frontrunner.queue_s"] = call.queue_s
-    failed = call.error is not None or (call.status or 0) >= 500
-    if failed and call.error is None:
+    failed = call.failed or (call.status or 0) >= 500
+    if failed and not call.failed:
         told["error.type"] = str(call.status)
     ended = now if call.ended is None else call.ended
     return Span(

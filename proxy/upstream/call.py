@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from proxy.clock import Clock
 from proxy.core.headers import forwarded
-from proxy.core.log_line import Call, Purpose
+from proxy.core.log_line import ABANDONED, Call, Purpose
 from proxy.core.priority import SHADOW
 from proxy.core.types import SAFE_METHODS, Request, Response, Stream
 from proxy.errors import UpstreamError, UpstreamReset, UpstreamTimeout
 from proxy.upstream import Engine
-from proxy.upstream.protection import ABANDONED, Admission, Demand, Protection
+from proxy.upstream.protection import Admission, Demand, Protection
 
 _RETRY_WITHIN_S = 1.0
 """A kept-alive connection that the upstream was just closing fails at once. A call that failed later may have cost the
@@ -71,7 +71,7 @@ class Upstream:
         try:
             return await self._send(request, underway, timeouts)
         except BaseException as error:
-            underway.end(error.reason if isinstance(error, UpstreamError) else type(error).__name__, error)
+            underway.end(_word(error), error)
             raise
 
     async def _send(self, request: Request, underway: "_Underway", timeouts: Timeouts) -> Response:
@@ -140,6 +140,13 @@ class Upstream:
         """Turn away who waits for a slot, and close all connections."""
         self._protection.close()
         await self._engine.close()
+
+
+def _word(error: BaseException) -> str:
+    """Return how a call failed that has no answer."""
+    if isinstance(error, asyncio.CancelledError):
+        return ABANDONED
+    return error.reason if isinstance(error, UpstreamError) else type(error).__name__
 
 
 class _Underway:

@@ -18,9 +18,6 @@ from proxy.upstream.budget import Budget
 from proxy.upstream.limit import Limit
 from proxy.upstream.slot import LimitStatus, Slot
 
-ABANDONED = "abandoned"
-"""What is told of a call that its reader left before its end."""
-
 _ENDLESS = (b"text/event-stream", b"multipart/x-mixed-replace")
 """The media types of answers that end when their reader leaves."""
 

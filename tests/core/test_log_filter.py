@@ -19,6 +19,11 @@ TAKEN = {
     "nothing is asked": (Filter(), "hit miss passed failed gone ready"),
     "events": (Filter(events=frozenset({"upstream_call", "ready"})), "call ready"),
     "a rule": (Filter(rules=frozenset({"query"})), "hit miss"),
+    "what no rule matched": (Filter(rules=frozenset({"unmatched"})), "passed gone"),
+    "what no rule matched, with its calls": (
+        Filter(rules=frozenset({"unmatched"}), events=frozenset({"request", "upstream_call", "ready"})),
+        "passed gone call",
+    ),
     "outcomes": (Filter(outcomes=frozenset({"hit", "error"})), "hit failed"),
     "a reason": (Filter(reasons=frozenset({"no_rule"})), "passed"),
     "one request with its calls": (Filter(requests=frozenset({"2"})), "miss call"),

@@ -211,6 +211,21 @@ def test_what_waits_for_the_answer_to_leave_is_done_then_in_its_order_and_once()
     assert done == ["a", "b"]
 
 
+def test_what_waits_for_one_answer_to_leave_may_wait_for_anothers():
+    """Now or later; else what waits for nothing looks as if it did."""
+    one, other, done = closed(), closed(), []
+    one.afterwards(lambda: done.append("before"))
+    one.leave_by(other)
+    one.afterwards(lambda: done.append("later"))
+    assert (done, one.after, len(other.after)) == ([], None, 2)
+    other.leave()
+    one.afterwards(lambda: done.append("at once"))
+    assert done == ["before", "later", "at once"]
+    one = closed()
+    one.leave_by(third := closed())
+    assert third.after is None
+
+
 def test_once_it_has_left_nothing_waits():
     one, done = line(), []
     one.leave()

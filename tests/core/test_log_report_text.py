@@ -73,6 +73,29 @@ def test_what_is_not_known_is_said():
     assert text({"event": "ready"}).startswith("no time … no time\n0 requests; hit ratio unknown;")
 
 
+def test_what_calls_failed_with_commanded_the_terminal():
+    """A log is an input, and may be anybody's."""
+    said = text({"event": "upstream_call", "duration_s": 1, "error": "\x1b]0;a\x07\x1b[31mb\nc"})
+    assert said.endswith(r"failed: 1 \x1b]0;a\x07\x1b[31mb\nc")
+
+
+DURATIONS = {
+    0.0: "0 ms",
+    0.0004: "0.4 ms",
+    0.99: "990 ms",
+    0.9994: "999 ms",
+    0.9996: "1 s",
+    1.0: "1 s",
+    99.6: "99.6 s",
+    1234.0: "1,234 s",
+}
+
+
+@pytest.mark.parametrize(("value", "shown"), DURATIONS.items())
+def test_a_duration_as_people_read_it(value, shown):
+    assert seconds(value) == shown
+
+
 def test_a_key_that_was_let_go_between_says_how_much_it_may_lack():
     report = LogReport(most_keys=1)
     for key in ("a", "b", "c"):

@@ -1,12 +1,13 @@
 """What the owner wants to see of requests in the log, and nothing else."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.shown_fields import MOST_CHARS, ShownFields, field_name, same_fields
+from proxy.core.shown_fields import MOST_CHARS, SECRET_NAME, ShownFields, field_name, same_fields
 from proxy.core.types import Client, Request
 
 CLIENT = Client("192.0.2.7", "192.0.2.7")
@@ -40,6 +41,30 @@ CASES = {
 def test_values_by_name(headers, query, target, shown):
     asked = request(target, (b"user-agent", b"curl/8"), (b"authorization", b"Bearer secret"))
     assert (ShownFields(headers, query).of(asked) or {}) == shown
+
+
+REFERRERS = {
+    b"https://shop.test/a?token=x#y": "https://shop.test/a", b"/a/b?c=d": "/a/b", b"https://shop.test": "https://shop.test",
+    b"what? is this": "what? is this", b"a/b;q=1?": "a/b;q=1?",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "shown"), REFERRERS.items())
+def test_a_url_is_shown_without_its_query(sent, shown):
+    """Those values are shown by their own names, or not at all."""
+    assert ShownFields(("Referer",)).of(request(b"/a", (b"referer", sent))) == {"header_referer": shown}
+
+
+HOLD_SECRETS = {
+    "authorization": True, "X-Access-Token": True, "X-Auth": True, "X-Goog-Api-Key": True, "Ocp-Apim-Subscription-Key": True,
+    "X-Amzn-Oidc-Data": True, "Set-Cookie": True, "proxy-authorization": True, "x-api_key": True, "User-Agent": False,
+    "Referer": False, "X-Authority": False, "X-Keyboard": False, "X-Request-Id": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "holds"), HOLD_SECRETS.items())
+def test_names_of_fields_that_hold_secrets(name, holds):
+    assert bool(re.fullmatch(SECRET_NAME, name)) is holds
 
 
 @given(st.binary(max_size=2000))

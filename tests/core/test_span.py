@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.log_line import Call, LogLine, Purpose
+from proxy.core.log_line import ABANDONED, Call, LogLine, Purpose
 from proxy.core.reasons import Reason
 from proxy.core.span import MOST_TEXT, call_span, request_span
 from proxy.core.trace_context import Begun, SpanContext
@@ -117,6 +117,11 @@ CALLS = {
     "that waited": (Call("GET", "/", 200, queue_s=2.0), False, {"frontrunner.queue_s": 2.0}),
     "nobody asked for": (Call("GET", "/", 200, purpose=Purpose.REFRESH), False, {"frontrunner.purpose": "refresh"}),
     "that failed": (Call("GET", "/", error="upstream_reset"), True, {"error.type": "upstream_reset"}),
+    "that all who waited for it have left": (
+        Call("GET", "/", error=ABANDONED),
+        False,
+        {"frontrunner.reason": "abandoned"},
+    ),
     "that was answered with a failure": (Call("GET", "/", 503), True, {"error.type": "503"}),
     "that was answered with 404": (Call("GET", "/", 404), False, {"http.response.status_code": 404}),
 }

@@ -8,7 +8,7 @@ from virtual_time import VirtualClock, run_virtually
 
 from proxy.core.aimd import Sign
 from proxy.core.fair_queue import Priority
-from proxy.core.log_line import Call
+from proxy.core.log_line import ABANDONED, Call
 from proxy.core.types import Client, Request
 from proxy.errors import UpstreamBusy, UpstreamReset, UpstreamTimeout
 from proxy.upstream.call import Timeouts, Upstream
@@ -137,7 +137,7 @@ def test_a_slot_is_held_on_even_where_its_key_is_new(expected_s, before_s, held_
         call, begun = Call(), clock.timer()
         admission = await protection.admit(Demand("a", expected_s=expected_s), call, ID)
         await asyncio.sleep(1.0)
-        admission.end(call, "CancelledError", None)
+        admission.end(call, ABANDONED, None)
         (await protection._limit.acquire("b", Priority.CLIENT)).release()
         assert clock.timer() - begun == held_s
         protection.close()

@@ -8,6 +8,8 @@ from proxy.core.plain import plain
 
 _FIRST = ("timestamp", "level", "event", "method", "path", "status", "outcome", "duration_s")
 
+_QUOTED = frozenset(' "=\\')
+
 
 class Console:
     """Time, what happened, then the rest as name=value."""
@@ -21,7 +23,7 @@ class Console:
 
 def _shown(value: object) -> str:
     text = str(value) if type(value) is str or isinstance(value, StrEnum) else str(plain(value))
-    if text.isprintable() and " " not in text:
+    if text.isprintable() and text and _QUOTED.isdisjoint(text):
         return text
     return '"' + "".join(map(_escaped, text)) + '"'
 

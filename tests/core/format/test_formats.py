@@ -102,6 +102,10 @@ CONSOLE = {
     ),
     "the rest keeps its order": ({"b": 1, "a": None}, "b=1 a=None"),
     "text with a blank is quoted": ({"a": "b c"}, 'a="b c"'),
+    "so is what could be taken for quotes, a name or an escape": (
+        {"a": '"b', "c": "d=e", "f": r"\x1b", "g": ""},
+        'a="\\"b" c="d=e" f="\\\\x1b" g=""',
+    ),
     "a line break is escaped": ({"a": "b\nc"}, 'a="b\\nc"'),
     "an escape is escaped": ({"a": "\x1b[0m"}, 'a="\\x1b[0m"'),
     "a quote in quotes is escaped": ({"a": 'b "c"\\ d'}, 'a="b \\"c\\"\\\\ d"'),
