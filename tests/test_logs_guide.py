@@ -138,6 +138,51 @@ def test_calls_are_all_there_though_requests_are_sampled_and_also_those_that_no_
     assert found == [("query", "client", 10, 20, 2, 10), ("query", "refresh", 1, 3, 3, 0)]
 
 
+def test_what_became_a_job_was_counted_by_what_its_client_was_told_of_it(tmp_path):
+    """A millisecond for what took a minute, and nothing of what that cost."""
+    known = {
+        "event": "request",
+        "rule": "query",
+        "key_hash": "k",
+        "path": "/q",
+        "timestamp": "2026-03-01T00:00:00.000000Z",
+    }
+    told = {
+        **known,
+        "outcome": "miss",
+        "reason": "respond_async",
+        "status": 202,
+        "upstream_calls": 0,
+        "duration_s": 0.001,
+    }
+    over = {
+        **told,
+        "outcome": "error",
+        "reason": "wait_over",
+        "error": "wait_over",
+        "error_source": "client",
+        "status": 504,
+    }
+    job = {
+        **known,
+        "event": "job",
+        "outcome": "miss",
+        "status": 200,
+        "upstream_calls": 1,
+        "upstream_s": 60.0,
+        "duration_s": 60.1,
+    }
+    hit = {**known, "outcome": "hit", "upstream_calls": 0, "duration_s": 0.001, "saved_s": 60.0}
+    with opened(tmp_path, b"\n".join([json.dumps(line).encode() for line in (told, over, job, job, hit)])) as database:
+        assert rows(database, "Hit ratio") == [(pytest.approx(1 / 3),)]
+        assert rows(database, "The costliest keys") == [("k", "/q", 2, 120)]
+        assert {outcome: p99 for outcome, _, _, p99 in rows(database, "The slowest hundredth")} == {
+            "miss": 60.1,
+            "hit": 0.001,
+        }
+        assert sorted(rows(database, "How many requests")) == [("hit", 1, 1), ("miss", 2, 2)]
+
+
 def test_what_failed_and_what_was_lost(whole, tmp_path):
     (recipe,) = [block for prose, block in RECIPES if prose.startswith("What failed")]
     first, second = duckdb.extract_statements(recipe)

@@ -16,13 +16,17 @@ from typing import Any
 import pytest
 from day import REQUESTS, day
 from guide_of_logs import blocks
+from log_events import EVENTS
 
 from proxy.cli.init import shipped
+from proxy.core.format.json import Json
 
 pytestmark = pytest.mark.real
 
 WITHIN_S = 60
 FOREIGN = b'10.0.0.1 - - "GET / HTTP/1.1" 200\n'
+HIDDEN = frozenset({"timestamp", "level", "version", "pid", "client_ip", "request_id"})
+"""What lnav shows when it is asked to."""
 SYSLOG_NG = Path(os.environ.get("FRONTRUNNER_SYSLOG_NG", "/"))
 """The folder that syslog-ng's packages are unpacked in; it cannot be installed beside rsyslog."""
 
@@ -163,7 +167,7 @@ def test_syslog_ng_sends_lines_away_with_the_machines_name(log: Path) -> None:
 def lnav(folder: Path, *arguments: str) -> str:
     """Run lnav without a screen, with the shipped format and nothing else of anybody's."""
     formats = folder / "formats" / "frontrunner"
-    formats.mkdir(parents=True)
+    formats.mkdir(parents=True, exist_ok=True)
     (formats / "lnav.json").write_text(shipped("lnav.json"))
     ran = subprocess.run(
         ["lnav", "-n", "-I", str(folder), *arguments], env=os.environ | {"HOME": str(folder)}, text=True, capture_output=True,
@@ -199,9 +203,25 @@ def test_lnav_shows_lines_in_columns(tmp_path: Path) -> None:
     (tmp_path / "frontrunner.log").write_bytes(first)
     said = lnav(tmp_path, str(tmp_path / "frontrunner.log")).splitlines()
     assert [line.split() for line in said] == [
-        ["2026-03-01T00:00:07.102", "upstream_call", "-", "200", "3.649076", "POST", "/orchestrator/query"],
+        ["2026-03-01T00:00:07.102", "upstream_call", "-", "200", "3.649076", "POST", "/orchestrator/query", "query"],
         ["2026-03-01T00:00:07.102", "request", "miss", "200", "3.649967", "POST", "/orchestrator/query", "query"],
     ]
+
+
+def test_lnav_showed_other_events_as_blank_lines(tmp_path: Path) -> None:
+    """What is said of a fault, a drop, a config or a decision is there to be read, and all that lnav can name is a column."""
+    (tmp_path / "frontrunner.log").write_bytes(b"".join(map(Json().render, EVENTS.values())))
+    said = lnav(tmp_path, str(tmp_path / "frontrunner.log"))
+    for name, fields in EVENTS.items():
+        for field, value in fields.items():
+            if name not in {"request", "hit", "job", "upstream_call", "failed call"} and field not in HIDDEN:
+                shown = json.dumps(value) if isinstance(value, bool | list) else str(value)
+                assert shown in said, f"{field} of {name}"
+    query = (
+        ";SELECT sum(count), count(message), count(would_differ), count(rolled_out), count(soft) FROM frontrunner_log"
+    )
+    said = lnav(tmp_path, "-c", query, "-c", ":write-csv-to -", str(tmp_path / "frontrunner.log"))
+    assert said.splitlines()[1] == "7,2,3,1,1"
 
 
 def test_lnav_finds_nothing_wrong_with_the_format(tmp_path: Path) -> None:
@@ -241,7 +261,7 @@ def jq(folder: Path, beginning: str) -> list[bytes]:
 def test_jq(tmp_path: Path) -> None:
     (tmp_path / "frontrunner.log").write_bytes(day().lines)
     slow = [line["request_id"] for line in requests() if line["duration_s"] > 1]
-    assert [json.loads(line)["request_id"] for line in jq(tmp_path, "jq -c 'select(.event")] == slow
+    assert [json.loads(line)["request_id"] for line in jq(tmp_path, "jq -c 'select((.event")] == slow
     (saved,) = jq(tmp_path, "jq -s")
     assert float(saved) == pytest.approx(sum(one.saved_s for one in day().put if one.outcome == "hit"))
     passed = day().count(lambda one: str(one.reason) if one.outcome == "passthrough" else None)
