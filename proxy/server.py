@@ -14,6 +14,7 @@ import uvicorn
 
 from proxy.errors import StartError
 from proxy.protocol import Protocol
+from proxy.signals import hear
 
 KEEP_ALIVE_S = 75
 FORCED_STOP_S = 3.0
@@ -42,6 +43,7 @@ class Server(uvicorn.Server):
         # the default of these would end the process, and what is under way with it
         for number, act in self._signals.items():
             asyncio.get_running_loop().add_signal_handler(number, act)
+        hear()
         if self._parent is not None:
             asyncio.get_running_loop().add_reader(self._parent, self._orphaned)
         gc.collect()

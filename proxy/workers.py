@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from proxy.errors import StartError
+from proxy.signals import PASSED_ON, hear, held
 
 _WORKER = "FRONTRUNNER_WORKER"
 _LEAST_LIFE_S = 1.0
@@ -25,7 +26,6 @@ _LEAST_LIFE_S = 1.0
 START_S = 60.0
 """Who does not serve by then never will: its disk hangs, say."""
 _ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
-_PASSED_ON = frozenset({signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,7 @@ class Worker:
         return socket.socket(fileno=self.listening)
 
     def tell_ready(self) -> None:
-        """Tell the first process that this one serves, and from now on hears the signals that are passed on."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+        """Tell the first process that this one serves, and hears the signals that are passed on."""
         os.write(self.ready, b".")
         os.close(self.ready)
 
@@ -128,14 +127,12 @@ class Workers:
         reading, writing = os.pipe()
         inherited = (self._bound.fileno(), writing, *shared)
         told = " ".join(map(str, (number, self._run, *inherited)))
-        # what would end a process that is not prepared for it waits until it is
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
         try:
-            process = subprocess.Popen(  # noqa: S603  this very command
-                self._command, env=os.environ | {_WORKER: told}, pass_fds=inherited
-            )
+            with held():
+                process = subprocess.Popen(  # noqa: S603  this very command
+                    self._command, env=os.environ | {_WORKER: told}, pass_fds=inherited
+                )
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(writing)
         return _Child(process, time.perf_counter(), reading)
 
@@ -156,7 +153,7 @@ class Workers:
         if number in _ENDS:
             self._interrupted = self._interrupted or number == signal.SIGINT
             self._end()
-        elif number in _PASSED_ON:
+        elif number in PASSED_ON:
             ready = [worker for worker in self._running.values() if worker.ready is None]
             # a switch that is turned over is turned over once; the others follow it
             for worker in ready[:1] if number == signal.SIGUSR2 else ready:
@@ -206,8 +203,9 @@ def _signals() -> Iterator[int]:
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         try:
-            for number in (*_ENDS, *_PASSED_ON, signal.SIGCHLD):
+            for number in (*_ENDS, *PASSED_ON, signal.SIGCHLD):
                 signal.signal(number, lambda *_: None)
+            hear()
             yield reading
         finally:
             signal.set_wakeup_fd(-1)

@@ -27,6 +27,7 @@ with socket.create_server(("127.0.0.1", 0)) as bound:
 """
 CHILD = """
 import os, pathlib, signal, sys, time
+from proxy.signals import hear
 from proxy.workers import this_worker
 
 worker = this_worker()
@@ -36,6 +37,7 @@ BORN = "(here / str(os.getpid())).touch()\n"
 HEARS = """
 signal.signal(signal.SIGHUP, lambda *_: (here / f'hup-{os.getpid()}').touch())
 signal.signal(signal.SIGUSR1, lambda *_: (here / f'usr1-{os.getpid()}').touch())
+hear()
 """
 WAITS = "while True: time.sleep(9)\n"
 SERVES = CHILD + HEARS + "worker.tell_ready()\n" + BORN + WAITS

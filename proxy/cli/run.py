@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from proxy.errors import ConfigError, StartError
+from proxy.signals import held
 
 NO_UPSTREAM = """\
 frontrunner run: no upstream is named. Name it on the command line or in a file:
@@ -49,6 +50,11 @@ def run(
 
 
 def _serve(file: Path | None, flags: dict[str, object]) -> int:
+    with held():
+        return _held(file, flags)
+
+
+def _held(file: Path | None, flags: dict[str, object]) -> int:
     from proxy.config import load
 
     try:

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -121,22 +124,51 @@ def test_a_log_that_cannot_be_written_ends_with_3(tmp_path):
     assert place.encode() in ended.stderr
 
 
+@contextmanager
+def running(folder):
+    """Run it with its log in a folder; give the process, and a function that waits for the log's first line."""
+    log = folder / "log"
+    flags = ["run", "--upstream", "http://127.0.0.1:9", "--port", "0", "--log", str(log)]
+    env = os.environ | {"XDG_STATE_HOME": str(folder)}
+    arguments = [sys.executable, "-m", "proxy", *flags]
+
+    def ready():
+        until(lambda: log.exists() and log.read_bytes().endswith(b"\n"))
+        return json.loads(log.read_bytes().splitlines()[0])
+
+    with subprocess.Popen(arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process, ready
+        finally:
+            process.kill()
+
+
+def until(true):
+    deadline = time.perf_counter() + 20
+    while not true():
+        assert time.perf_counter() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_it_runs_until_a_signal_and_the_first_line_of_the_log_is_ready(tmp_path, number, code):
-    log = tmp_path / "log"
-    flags = ["run", "--upstream", "http://127.0.0.1:9", "--port", "0", "--log", str(log)]
-    env = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
-    arguments = [sys.executable, "-m", "proxy", *flags]
-    with subprocess.Popen(arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        try:
-            deadline = time.perf_counter() + 20
-            while not (log.exists() and log.read_bytes().endswith(b"\n")) and time.perf_counter() < deadline:
-                time.sleep(0.02)
-            ready = json.loads(log.read_bytes().splitlines()[0])
-            assert ready["event"] == "ready"
-            assert ready["url"].startswith("http://127.0.0.1:")
-            running.send_signal(number)
-            out, err = running.communicate(timeout=10)
-            assert (running.returncode, out, err) == (code, b"", b"")
-        finally:
-            running.kill()
+    with running(tmp_path) as (process, ready):
+        told = ready()
+        assert told["event"] == "ready"
+        assert told["url"].startswith("http://127.0.0.1:")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, out, err) == (code, b"", b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_before_it_served_ended_it(tmp_path, number):
+    """A logrotate in the second of a restart took the proxy down."""
+    with running(tmp_path) as (process, ready):
+        status = Path(f"/proc/{process.pid}/status")
+        until(lambda: int(re.search(r"SigBlk:\s*(\w+)", status.read_text())[1], 16) >> (number - 1) & 1)
+        process.send_signal(number)
+        assert ready()["event"] == "ready"
+        until(lambda: not int(re.search(r"SigPnd:\s*(\w+)", status.read_text())[1], 16))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
