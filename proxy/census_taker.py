@@ -7,7 +7,7 @@ process had counted that is gone goes into an archive, so that notes do not pile
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from proxy.clock import Clock
 from proxy.core.census import STILL_THERE_S, Census, census, is_alive
 from proxy.core.history import FINEST, Window, pack_all
 from proxy.core.tally import Held, Spans, Tally
+from proxy.recent import MOST as MOST_RECENT
 from proxy.recent import Recent
 from proxy.stats import Stats
 from proxy.store import Shared, Wire
@@ -189,9 +190,9 @@ class CensusTaker:
                 self._failed(error, "")
         own, others = self._tally(), self._others
         rings[self._name] = dict(self._stats.history.all())
-        return await asyncio.to_thread(
-            census, self._name, own, others, rings, window, self._lines(told) if lines else []
-        )
+        by_process = [self._recent.told(), *map(_read_lines, told)] if lines else []
+        found = await asyncio.to_thread(census, self._name, own, others, rings, window, _in_order(by_process))
+        return replace(found, lines_since=_complete_since(by_process))
 
     async def _read(self, notes: TallyNotes, window: Window | None) -> tuple[dict[str, Tally], Rings]:
         """Return what all others have told, and the rings that a window needs."""
@@ -218,17 +219,22 @@ class CensusTaker:
             if all(question.encode() in heard.get(name, b"") for name in waited_for):
                 break
 
-    def _lines(self, told: list[bytes]) -> list[dict[str, Any]]:
-        """Return the recent lines of all processes, the newest last."""
-        lines = [*self._recent.told(), *[line for note in told for line in _read_lines(note)]]
-        return sorted(lines, key=lambda line: str(line["timestamp"]))
-
     async def _guarded(self, act: Awaitable[None], within_s: float | None) -> None:
         try:
             async with asyncio.timeout(within_s):
                 await act
         except Exception as error:  # noqa: BLE001  what is not told costs others some numbers, never an answer
             self._failed(error, "")
+
+
+def _in_order(by_process: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the recent lines of all processes, the newest last."""
+    return sorted([line for lines in by_process for line in lines], key=lambda line: str(line["timestamp"]))
+
+
+def _complete_since(by_process: list[list[dict[str, Any]]]) -> str:
+    """Return the timestamp from which on all lines are here: whoever has as many as it keeps may have had more before."""
+    return max([str(lines[0]["timestamp"]) for lines in by_process if len(lines) >= MOST_RECENT], default="")
 
 
 def _read_lines(note: bytes) -> list[dict[str, Any]]:

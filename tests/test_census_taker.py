@@ -11,6 +11,7 @@ from proxy.archive import GONE_AFTER_S
 from proxy.core.census import STILL_THERE_S
 from proxy.core.history import window
 from proxy.core.tally import Held
+from proxy.recent import MOST
 
 
 @pytest.fixture
@@ -102,6 +103,19 @@ async def test_recent_lines_are_of_all_processes_the_newest_last(stage):
     assert [line["timestamp"][-9:] for line in lines] == ["0.000000Z", "1.000000Z", "2.000000Z"]
     assert len({tuple(line.items()) for line in lines}) == 3
     assert (await one.counts.everybodys()).lines == []
+
+
+async def test_who_keeps_as_many_lines_as_it_can_may_have_had_more_before(stage):
+    one, other = stage.process("a"), stage.process("b")
+    for process in (one, other):
+        await process.keep_up()
+    one.count(1)
+    stage.clock.advance(1)
+    other.count(MOST - 1)
+    assert (await one.counts.everybodys(lines=True)).lines_since == ""
+    other.count(1)
+    seen = await one.counts.everybodys(lines=True)
+    assert seen.lines_since == seen.lines[1]["timestamp"] > seen.lines[0]["timestamp"]
 
 
 async def test_a_board_that_is_gone_leaves_each_to_itself(stage):

@@ -145,7 +145,11 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         }
     ),
     "Requests": _object(
-        {"requests": {"type": "array", "items": {"type": "object", "required": _OF_A_LINE}}, "cursor": _TEXT}
+        {
+            "requests": {"type": "array", "items": {"type": "object", "required": _OF_A_LINE}},
+            "cursor": _TEXT,
+            "missed": {"type": "boolean"},
+        }
     ),
     "Rules": _object(
         {

@@ -125,7 +125,9 @@ class PerformanceDesk:
             told, cursor = [line for line in fits if _cursor(line) > after][:most], after
         more = after is not None and len(told) == most  # then the cursor must not go beyond these
         last = told if more else lines
-        return JSONResponse({"requests": told, "cursor": max(cursor, _cursor(last[-1])) if last else cursor})
+        missed = after is not None and after < seen.lines_since  # more may have ended since than are kept
+        cursor = max(cursor, _cursor(last[-1])) if last else cursor
+        return JSONResponse({"requests": told, "cursor": cursor, "missed": missed})
 
 
 def _window(seconds: float, now: float) -> Window:

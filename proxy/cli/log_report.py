@@ -9,11 +9,12 @@ from typing import Final
 
 from proxy.cli.running import plain
 
+_FOREIGN: Final = "no line is one of Frontrunner's flat log (log.schema: flat, log.format: json)"
 _LARGE_BYTES: Final = 16 * 2**20
 
 
 def report_on(logs: Sequence[str], *, top: int, as_json: bool) -> int:
-    """Read logs, print what they come to, and return the exit code: 2 where one cannot be read to its end."""
+    """Read logs, print what they come to, and return the exit code: 2 where one cannot be read to its end, or none of it."""
     from proxy.core.log_report import LogReport
     from proxy.core.log_report_text import told
     from proxy.log_reading import Torn, read_into
@@ -31,6 +32,9 @@ def report_on(logs: Sequence[str], *, top: int, as_json: bool) -> int:
     found = report.told()
     if code and not found["lines"]["read"]:
         return code
+    if 0 < found["lines"]["read"] == found["lines"]["unreadable"]:
+        print(f"frontrunner report: {_FOREIGN}", file=sys.stderr)
+        return 2
     print(json.dumps(found, indent=2) if as_json else told(found))
     return code
 

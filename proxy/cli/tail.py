@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, cast
@@ -23,7 +24,11 @@ _PROXY_WAIT_S: Final = 1.0
 _MOST_AT_ONCE: Final = 500
 _PIECE_BYTES: Final = 2**16
 _STATUS: Final = re.compile(r"[1-5][0-9x]{2}")
+_LAST: Final = "Begin with so many lines that are wanted, of a file's last 100,000 or what the proxy keeps."
 _EVENT: Final = "Such lines only; upstream_call is not shown else."
+_MISSED: Final = "… more may have ended than the proxy keeps, and are not shown (its log has all)"
+_MOST_BACK: Final = 100_000
+"""Lines of a file that are looked through for the last ones that are wanted."""
 _Words = list[str] | None
 _Log = Annotated[
     str | None,
@@ -43,7 +48,7 @@ _Line = tuple[bytes | None, dict[str, Any] | None]
 def tail(
     log: _Log = None,
     *,
-    last: Annotated[int, typer.Option("-n", "--last", metavar="N", min=0, max=100_000, help="Begin so far back.")] = 10,
+    last: Annotated[int, typer.Option("-n", "--last", metavar="N", min=0, max=_MOST_BACK, help=_LAST)] = 10,
     follow: Annotated[bool, typer.Option(help="Wait for more.")] = True,
     event: Annotated[_Words, typer.Option(metavar="EVENT", help=_EVENT)] = None,
     rule: Annotated[_Words, typer.Option(metavar="RULE", help="Requests of this rule.")] = None,
@@ -70,11 +75,12 @@ def tail(
         slower_than_s=_slower_than_s(slower_than),
         errors=errors,
     )
-    if log is None:
-        lines = _asked(url, token, last, _waiting(_PROXY_WAIT_S, follow=follow))
-    else:
-        lines = _read(log, last, _waiting(_FILE_WAIT_S, follow=follow))
-    _show(lines, wanted, colour=_is_coloured(colour))
+    screen = _Screen(wanted, last, colour=_is_coloured(colour))
+    wait = screen.waiting(_FILE_WAIT_S if log else _PROXY_WAIT_S, follow=follow)
+    if log == "-":
+        screen.catch_up()
+    for raw, fields in _asked(url, token, wait) if log is None else _read(log, _MOST_BACK if last else 0, wait):
+        screen.show(raw, fields)
 
 
 def _statuses(written: list[str]) -> tuple[str, ...]:
@@ -97,15 +103,6 @@ def _is_coloured(colour: str) -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _waiting(seconds: float, *, follow: bool) -> Callable[[], bool]:
-    def wait() -> bool:
-        if follow:
-            time.sleep(seconds)
-        return follow
-
-    return wait
-
-
 def _read(log: str, last: int, wait: Callable[[], bool]) -> Iterator[_Line]:
     """Yield the lines of a file or of stdin: as they are, and read."""
     import orjson
@@ -120,21 +117,23 @@ def _read(log: str, last: int, wait: Callable[[], bool]) -> Iterator[_Line]:
                 fields = orjson.loads(raw or b"")
             except ValueError:
                 fields = None
-            yield raw, fields if isinstance(fields, dict) else None
+            yield raw, fields if isinstance(fields, dict) and isinstance(fields.get("event"), str) else None
     except OSError as error:
         _fail(f"{log}: {error.strerror or error}")
 
 
-def _asked(url: str, token: str, last: int, wait: Callable[[], bool]) -> Iterator[_Line]:
-    """Yield the requests that a running proxy tells of, and go on from its cursor."""
-    asked: dict[str, Any] = {"n": max(1, last)}
+def _asked(url: str, token: str, wait: Callable[[], bool]) -> Iterator[_Line]:
+    """Yield the requests that a running proxy still knows, and go on from its cursor."""
+    asked: dict[str, Any] = {"n": _MOST_BACK}
     is_first = True
     while True:
         told = sent(url, token, f"requests?{urlencode(asked)}", "requests")
         requests, cursor = told["requests"], told.get("cursor")
         if not isinstance(requests, list) or not isinstance(cursor, str):
             _fail("the proxy is of another version and tells otherwise")
-        for fields in requests if last or not is_first else []:
+        if told.get("missed"):
+            print(_MISSED, file=sys.stderr, flush=True)
+        for fields in requests:
             yield (
                 (None, {"event": "request", **fields})
                 if isinstance(fields, dict)
@@ -145,15 +144,44 @@ def _asked(url: str, token: str, last: int, wait: Callable[[], bool]) -> Iterato
         asked, is_first = {"after": cursor, "n": _MOST_AT_ONCE}, False
 
 
-def _show(lines: Iterator[_Line], wanted: Filter, *, colour: bool) -> None:
-    from proxy.core.log_view import foreign, view
+class _Screen:
+    """Shows the lines that are wanted: of those before the first `catch_up`, the last so many."""
 
-    for raw, fields in lines:
-        if fields is None:
-            if raw is None or raw.strip():
-                print(foreign(raw), flush=True)
-        elif wanted.takes(fields):
-            print(view(fields, colour=colour), flush=True)
+    def __init__(self, wanted: Filter, last: int, *, colour: bool) -> None:
+        self._wanted = wanted
+        self._colour = colour
+        self._before: deque[_Line] = deque(maxlen=last)
+        self._is_live = False
+
+    def show(self, raw: bytes | None, fields: dict[str, Any] | None) -> None:
+        """Show a line, if it is wanted; what is none of ours always is, but for blank ones."""
+        if self._wanted.takes(fields) if fields is not None else raw is None or raw.strip():
+            if self._is_live:
+                self._print(raw, fields)
+            else:
+                self._before.append((raw, fields))
+
+    def waiting(self, seconds: float, *, follow: bool) -> Callable[[], bool]:
+        """Return what waits for more, once all that is there is shown, and says whether to go on."""
+
+        def wait() -> bool:
+            self.catch_up()
+            if follow:
+                time.sleep(seconds)
+            return follow
+
+        return wait
+
+    def catch_up(self) -> None:
+        """Show what was held back; from now on lines are shown as they come."""
+        self._is_live = True
+        while self._before:
+            self._print(*self._before.popleft())
+
+    def _print(self, raw: bytes | None, fields: dict[str, Any] | None) -> None:
+        from proxy.core.log_view import foreign, view
+
+        print(foreign(raw) if fields is None else view(fields, colour=self._colour), flush=True)
 
 
 def _fail(message: str) -> NoReturn:

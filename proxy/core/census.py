@@ -42,6 +42,8 @@ class Census:
     arms: Operations = field(default_factory=Operations)
     kept_since: float = 0.0
     lines: list[dict[str, Any]] = field(default_factory=list)
+    lines_since: str = ""
+    """The timestamp from which on none is missing: of the last ones, each process keeps only so many."""
 
 
 def census(

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 import pytest
 from admin_desk import PREFIX, Desk
 
+from proxy.recent import MOST
+
 HOUR = timedelta(hours=1).total_seconds()
 
 
@@ -129,6 +131,21 @@ async def test_who_comes_late_gets_what_he_missed_piece_by_piece() -> None:
     told = await recent(desk, urlencode({"after": "", "rule": "query"}))
     assert told["cursor"] == cursor, "what does not fit was seen as well"
     assert (await recent(desk, urlencode({"after": "zzz"})))["cursor"] == "zzz"
+
+
+async def test_who_comes_too_late_is_told_that_more_have_ended_than_are_kept() -> None:
+    desk = Desk("query")
+    desk.count("miss", 1.0, request_id="first")
+    cursor = (await recent(desk))["cursor"]
+    for number in range(MOST):
+        desk.clock.advance(1)
+        told = await recent(desk, urlencode({"after": cursor, "n": 1000}))
+        assert (told["missed"], len(told["requests"])) == (False, number)
+        desk.count("miss", 1.0, request_id=f"{number:03}")
+    told = await recent(desk, urlencode({"after": cursor, "n": 1000}))
+    assert (told["missed"], len(told["requests"])) == (True, MOST)
+    assert not (await recent(desk, urlencode({"after": told["cursor"]})))["missed"]
+    assert not (await recent(desk))["missed"]
 
 
 async def test_only_those_of_a_rule_or_outcome() -> None:

@@ -4,9 +4,12 @@ import gzip
 import json
 
 import pytest
+from log_events import EVENTS
 from typer.testing import CliRunner
 
 from proxy.cli import app
+from proxy.core.format.json import Json
+from proxy.core.schema.ecs import Ecs
 
 LINE = b'{"event":"request","outcome":"hit","duration_s":1.0,"rule":"r"}\n'
 
@@ -59,8 +62,23 @@ def test_nothing_is_printed_where_nothing_could_be_read(logs):
 
 def test_what_was_not_a_log_is_said(tmp_path):
     (tmp_path / "access.log").write_text('10.0.0.1 - - "GET / HTTP/1.1" 200 5\n' * 3)
-    result = run(tmp_path / "access.log")
-    assert "NOT READ: 3 of 3 lines are none of Frontrunner's log" in result.stdout
+    (tmp_path / "half.log").write_bytes((tmp_path / "access.log").read_bytes() + LINE)
+    result = run(tmp_path / "half.log")
+    assert "NOT READ: 3 of 4 lines are none of Frontrunner's log" in result.stdout
+    assert result.exit_code == 0
+
+
+ECS = b"".join(Json().render(Ecs().rename(fields)) for fields in EVENTS.values())
+
+
+@pytest.mark.parametrize("content", [b"10.0.0.1 - GET\n", ECS], ids=["an access log", "another schema"])
+def test_a_log_of_which_nothing_could_be_read_was_reported_on_as_if_it_were_empty(tmp_path, content):
+    (tmp_path / "a.log").write_bytes(content)
+    result = run(tmp_path / "a.log")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "frontrunner report: no line is one of Frontrunner's flat log (log.schema: flat, log.format: json)\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [[], ["--ab", "shop", "a.log"]], ids=["neither", "both"])

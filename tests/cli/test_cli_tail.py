@@ -11,9 +11,15 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from log_events import EVENTS
 from typer.testing import CliRunner
 
 from proxy.cli import app
+from proxy.core.format.json import Json
+from proxy.core.schema.datadog import Datadog
+from proxy.core.schema.ecs import Ecs
+from proxy.core.schema.gcp import Gcp
+from proxy.core.schema.otel import Otel
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,6 +65,19 @@ def test_as_many_as_asked_for(log):
     assert paths(run(log, "--no-follow", "--last", "0")) == []
 
 
+def test_the_last_ten_were_counted_before_anybody_asked_which_are_wanted(tmp_path):
+    """A log whose last lines are hits began with no error at all."""
+    path = tmp_path / "log"
+    path.write_text(written(*[line(number, status=500 if number < 30 else 200) for number in range(3000)]))
+    assert paths(run(path, "--no-follow", "--errors")) == [f"/{number}" for number in range(20, 30)]
+    calls = [line(number, event="upstream_call" if number % 2 else "request") for number in range(100)]
+    path.write_text(written(*calls))
+    assert paths(run(path, "--no-follow", "-n", "3")) == ["/94", "/96", "/98"]
+    with Told(calls) as there:
+        asked = ("--no-follow", "-n", "2", "--path", "/?", "--url", there.url, "--token", "t")
+        assert paths(run(*asked)) == ["/6", "/8"]
+
+
 def test_stdin_is_read_to_its_end():
     assert paths(run("-", input=written(*[line(number) for number in range(30)]))) == [f"/{one}" for one in range(30)]
 
@@ -92,6 +111,14 @@ def test_lines_that_are_none_of_ours_are_shown_escaped_and_blank_ones_are_not():
     first, second, third, fourth = result.stdout.splitlines()
     assert (first, third, fourth) == (r"? \x1b[2Jold text", "? [1]", "? (a line of more than 1 MiB)")
     assert "GET /1" in second
+
+
+def test_lines_of_another_schema_are_none_of_ours(tmp_path):
+    for schema in (Ecs(), Otel(), Datadog(), Gcp()):
+        path = tmp_path / type(schema).__name__
+        path.write_bytes(b"".join(Json().render(schema.rename(fields)) for fields in EVENTS.values()))
+        shown = run(path, "--no-follow", "-n", "100").stdout.splitlines()
+        assert [one[:3] for one in shown] == ["? {"] * len(EVENTS)
 
 
 def test_what_is_written_and_what_takes_its_place_is_shown_until_one_interrupts(log):
@@ -222,10 +249,11 @@ def test_without_a_file_a_running_proxy_is_asked_and_asked_again(waits):
     assert [word for word in result.stdout.split() if word.startswith("/")] == [
         f"/{number}" for number in range(1, 1200)
     ]
+    assert result.stderr == ""
     assert there.asked == [
         ("/_frontrunner/requests", asked)
         for asked in (
-            {"n": "3"},
+            {"n": "100000"},
             {"after": "c &=4", "n": "500"},
             {"after": "c &=4", "n": "500"},
             {"after": "c &=504", "n": "500"},
@@ -238,6 +266,15 @@ def test_filters_hold_for_a_proxy_too():
     with Told([line(1), line(2, outcome="miss")]) as there:
         assert paths(run("--no-follow", "--outcome", "miss", "--url", there.url, "--token", "t")) == ["/2"]
         assert paths(run("--no-follow", "-n", "0", "--url", there.url, "--token", "t")) == []
+
+
+def test_lines_that_a_proxy_keeps_no_more_were_missing_without_a_word(waits, monkeypatch):
+    answers = iter([{"requests": [line(1)], "cursor": "a"}, {"requests": [line(9)], "cursor": "b", "missed": True}])
+    monkeypatch.setattr("proxy.cli.tail.sent", lambda *_: next(answers))
+    waits(lambda: None)
+    result = run("--token", "t")
+    assert [word for word in result.stdout.split() if word.startswith("/")] == ["/1", "/9"]
+    assert result.stderr == "… more may have ended than the proxy keeps, and are not shown (its log has all)\n"
 
 
 def test_another_answer_is_told_and_ends_with_2(monkeypatch):
