@@ -284,7 +284,9 @@ class Composites:
             composite, held, composite.around([one.frame for one in landed.values()], anew=anew)
         )
         line.outcome = Outcome.HIT if hits == count else Outcome.PARTIAL if hits else Outcome.MISS
-        line.cost = None if landed else sum([held[key].entry.cost for key in set(parts)])
+        known_s = [held[key].entry.cost for key in set(parts) if key not in landed]
+        # without what was known, that had been fetched besides what was missing
+        line.cost = sum(known_s) + (line.waited_s(self._clock.timer()) or 0.0) if known_s else None
         line.cache_status = cache_status.composite(
             count, hits, ttl=line.ttl_s or 0, stored=bool(landed) and all(one.stored for one in landed.values()),
             collapsed=any(one.joined for one in landed.values()),

@@ -219,6 +219,18 @@ async def test_stale_parts_went_out_as_hits_to_who_tolerates_stale_ones() -> Non
     assert (here.last.outcome, len(shop.asked)) != ("hit", 1)
 
 
+async def test_known_parts_saved_nothing_where_others_were_missing() -> None:
+    """Half of the answer was there; what was fetched is spent, and is not taken off what was saved."""
+    clock = FakeClock()
+    here = World(FakeEngine(Shop(), clock=clock, takes=60.0), rules=(shop_rule(),), clock=clock)
+    await here.ask(listed("1,2"))
+    await here.ask(listed("2,3"))
+    first, second = here.log.requests
+    assert (first.outcome, first.saved_s) == ("miss", None)
+    assert (second.outcome, second.duration_s) == ("partial", pytest.approx(60.0))
+    assert second.saved_s == pytest.approx(30.0)
+
+
 async def test_the_cost_of_a_part_that_was_asked_for_twice_counted_twice() -> None:
     clock = FakeClock()
     here = World(FakeEngine(Shop(), clock=clock, takes=60.0), rules=(shop_rule(),), clock=clock)

@@ -14,6 +14,7 @@ from proxy.core.histogram import read as histogram_of
 from proxy.core.log_line import LogLine
 from proxy.core.rules import UNMATCHED
 from proxy.core.shown_fields import QUERY
+from proxy.core.types import Outcome
 
 MOST_KEYS: Final = 200
 TOLD_KEYS: Final = 20
@@ -47,7 +48,8 @@ class Detail:
 
     def count(self, line: LogLine) -> None:
         """Count one finished request."""
-        if line.cost is not None and line.age_s is not None and line.ttl_s is not None:
+        is_whole = line.outcome is not Outcome.PARTIAL
+        if is_whole and line.cost is not None and line.age_s is not None and line.ttl_s is not None:
             self._count_stored(line, int(line.age_s), int(line.ttl_s), max(0.0, line.cost - line.duration_s))
         if line.parts and line.upstream_calls:
             arms = self.by_parts.setdefault(_rounded_up(line.parts), {})

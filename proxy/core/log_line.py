@@ -148,7 +148,7 @@ class LogLine:
     """What is known of one client request so far; durations in seconds, sizes in bytes.
 
     `began`, `first_byte` and `joined` (a flight of somebody else's) are seconds of the timer; `call` is the upstream
-    call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds;
+    call that this request led or joined; `cost` is what the stored answer it got once took upstream, in seconds, or would take that its stored parts were put in;
     `sent_before` is how many calls went upstream in vain before `call`, for `spent_before_s` seconds; `arm` is `candidate` for what was put together
     from parts, or `control` for what was not though its rule may. `unit` is its normalized key, `draws` are the arms that it was drawn for by that, by feature;
     `fell_back` is why a candidate ended as a whole request, `candidate` the answer of one that did not; `after` is what is done once the answer has left. `expected_s` is how long the fetch it needs takes by experience; `cache_status` is our member of that field.

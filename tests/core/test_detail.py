@@ -112,6 +112,13 @@ PARTS = {
 }
 
 
+def test_an_answer_of_which_parts_were_missing_is_none_from_the_store():
+    one = LogLine(
+        "", "GET", "/", 0.0, rule="r", outcome=Outcome.PARTIAL, cost=9.0, age_s=1, ttl_s=1, key_hash="k", parts=2
+    )
+    assert (counted(one).ages, counted(one).ttls, counted(one).keys) == ({}, {}, {})
+
+
 @pytest.mark.parametrize(("known", "found"), PARTS.values(), ids=PARTS)
 def test_parts_against_time(known, found):
     line = LogLine("", "GET", "/", 0.0, rule="r", duration_s=7.0, **known)
