@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from proxy.core.heaviest import Heaviest
 from proxy.core.log_counts import MOST_WORDS, OTHERS, Counts, Timings, number, weight, word
+from proxy.core.log_line import Purpose
 from proxy.core.reasons import Reason
 from proxy.core.rules import UNMATCHED
 from proxy.core.types import FROM_STORE, LOOKED_UP
@@ -40,6 +41,9 @@ class _Operation:
     errors: Counts = field(default_factory=Counts)
     would: Counts = field(default_factory=Counts)
     would_save_s: float = 0.0
+    calls: Counts = field(default_factory=Counts)
+    """Upstream, by what they were for; `calls_s` is what they took."""
+    calls_s: Counts = field(default_factory=Counts)
 
     def told(self, name: str) -> dict[str, Any]:
         outcomes = sorted(self.by_outcome.items(), key=lambda one: -one[1].timings.n)
@@ -59,6 +63,10 @@ class _Operation:
             "errors": self.errors.told(),
             "would": self.would.told(),
             "would_save_s": round(self.would_save_s, 6),
+            "by_purpose": {
+                purpose: {"upstream_calls": n, "upstream_s": round(self.calls_s.by_word[purpose], 6)}
+                for purpose, n in self.calls.told().items()
+            },
         }
 
 
@@ -117,7 +125,11 @@ class LogReport:
         if "duration_s" not in fields:
             return False
         stands_for = weight(fields)
-        self._calls.add(number(fields, "duration_s"), stands_for)
+        operation, took_s = self._operation(word(fields, "rule") or UNMATCHED), number(fields, "duration_s")
+        purpose = word(fields, "purpose") or Purpose.CLIENT.value
+        operation.calls.add(purpose, stands_for)
+        operation.calls_s.add(purpose, took_s * stands_for)
+        self._calls.add(took_s, stands_for)
         if error := word(fields, "error"):
             self._call_failures.add(error, stands_for)
         return True

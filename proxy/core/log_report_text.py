@@ -26,6 +26,7 @@ def told(report: _Told) -> str:
         ("errors", ("operation", "source: error", "n"), _by_word(report, "errors")),
         ("only observed: they would have been", ("operation", "outcome", "n"), _by_word(report, "would")),
         ("put together from parts", ("operation", "parts", "known"), _parts(report)),
+        ("calls upstream", ("operation", "for", "n", "upstream"), _by_purpose(report)),
         ("costliest keys", ("upstream", "calls of", "key", "path"), _costliest(report)),
         ("slowest keys", ("duration", "outcome", "request_id", "key", "path"), _slowest(report)),
     ):
@@ -44,7 +45,9 @@ def seconds(value: float) -> str:
 def _head(report: _Told) -> list[str]:
     lines, sampled = report["lines"], "; sampled lines are weighted" if report["is_sampled"] else ""
     ratio = report["hit_ratio"]
-    sums = f"upstream {seconds(report['upstream_s'])}, saved {seconds(report['saved_s'])}"
+    calls = report["calls"]  # they are told also where no client waited for them
+    upstream_s = calls["upstream_s"] if calls["n"] else report["upstream_s"]
+    sums = f"upstream {seconds(upstream_s)}, saved {seconds(report['saved_s'])}"
     said = [
         _plain(f"{report['since'] or 'no time'} … {report['until'] or 'no time'}"),
         f"{report['n']:,} requests{sampled}; hit ratio {'unknown' if ratio is None else f'{100 * ratio:.1f} %'}; {sums}",
@@ -68,6 +71,14 @@ def _by_word(report: _Told, kind: str) -> list[tuple[str, ...]]:
     found = [(one["operation"], name, n) for one in report["operations"] for name, n in one[kind].items()]
     return [
         (operation, name, f"{n:,}") for operation, name, n in sorted(found, key=lambda row: -row[2])[:_MOST_REASONS]
+    ]
+
+
+def _by_purpose(report: _Told) -> list[tuple[str, ...]]:
+    return [
+        (one["operation"], purpose, f"{calls['upstream_calls']:,}", seconds(calls["upstream_s"]))
+        for one in report["operations"]
+        for purpose, calls in one["by_purpose"].items()
     ]
 
 

@@ -47,6 +47,17 @@ def test_a_day_is_counted_by_operation_and_outcome(told):
         assert of["max_s"] == pytest.approx(max(durations), abs=1e-5)
 
 
+def test_calls_are_of_the_rule_that_led_to_them_whether_or_not_a_client_waited():
+    call = {"event": "upstream_call", "rule": "r", "duration_s": 2.0}
+    found = report(LINE, call, call, {**call, "purpose": "refresh", "duration_s": 5.0}, {**call, "rule": None})
+    assert {one["operation"]: one["by_purpose"] for one in found["operations"]} == {
+        "r": {"client": {"upstream_calls": 2, "upstream_s": 4.0}, "refresh": {"upstream_calls": 1, "upstream_s": 5.0}},
+        "unmatched": {"client": {"upstream_calls": 1, "upstream_s": 2.0}},
+    }
+    many = report(*[{**call, "purpose": f"purpose-{number}"} for number in range(2 * MOST_WORDS)])
+    assert len(many["operations"][0]["by_purpose"]) == MOST_WORDS + 1
+
+
 def test_a_day_in_all(told):
     calls = day().count(lambda one: one.asked or None)[True]
     assert told["lines"] == {

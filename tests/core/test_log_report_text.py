@@ -23,10 +23,11 @@ def test_the_whole_of_it():
     passed = {**MISS, "rule": None, "outcome": "passthrough", "reason": "no_rule", "path": "/b", "key_hash": None, "duration_s": 1.0, "upstream_s": 1.0}  # fmt: skip
     merged = {**MISS, "outcome": "partial", "merge_s": 0.1, "parts": 4, "parts_hit": 3, "would": "hit"}
     failed = {**MISS, "outcome": "error", "error": "upstream_reset", "error_source": "upstream"}
-    call = {"event": "upstream_call", "duration_s": 56.0, "error": "upstream_reset"}
-    assert text(MISS, HIT, passed, merged, failed, call).splitlines() == [
+    call = {"event": "upstream_call", "rule": "query", "duration_s": 56.0, "error": "upstream_reset"}
+    refresh = {"event": "upstream_call", "rule": "query", "purpose": "refresh", "duration_s": 30.0}
+    assert text(MISS, HIT, passed, merged, failed, call, refresh).splitlines() == [
         "2026-03-01T10:00:00.000000Z … 2026-03-01T10:00:00.000000Z",
-        "5 requests; hit ratio 33.3 %; upstream 169 s, saved 56 s",
+        "5 requests; hit ratio 33.3 %; upstream 86 s, saved 56 s",
         "",
         "operation  outcome      n       p50       p90       p99     max  saved  upstream",
         "query      miss         1    56.2 s    56.2 s    56.2 s  56.4 s             56 s",
@@ -51,6 +52,11 @@ def test_the_whole_of_it():
         "operation  parts       known",
         "query          4  3 (75.0 %)",
         "",
+        "calls upstream",
+        "operation  for      n  upstream",
+        "query      client   1      56 s",
+        "query      refresh  1      30 s",
+        "",
         "costliest keys",
         "upstream  calls of  key     path",
         "   168 s         3  abc     /a",
@@ -61,7 +67,7 @@ def test_the_whole_of_it():
         "  56.4 s  miss         11111111111111111111111111111111  abc     /a",
         "     1 s  passthrough  11111111111111111111111111111111  GET /b  /b",
         "",
-        "calls upstream: 1, 56 s; p50 56 s, p90 56 s, p99 56 s, max 56 s; failed: 1 upstream_reset",
+        "calls upstream: 2, 86 s; p50 29.8 s, p90 56 s, p99 56 s, max 56 s; failed: 1 upstream_reset",
     ]
 
 
