@@ -38,7 +38,7 @@ class Nobody:
     def add(_: object) -> None:
         """Count nothing."""
 
-    count = add
+    count = count_call = add
 
 
 async def inner(_scope: Any, _receive: Any, send: Any) -> None:
