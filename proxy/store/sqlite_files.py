@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote
 
 from proxy.clock import Clock
@@ -23,6 +24,7 @@ BUSY_S = 0.2
 """How long another process may write before we give up; below the budget that a store has."""
 
 _SET_ASIDE_AFTER_S = 60.0
+_LOGS = ("-wal", "-shm")
 _OURS = 0x46524E54  # PRAGMA application_id: never empty another program's database
 _PAGE_BYTES = 4096
 _SLACK_PAGES = 2048  # schema, leases, notes, quarantine, and the pages that are half full
@@ -81,6 +83,7 @@ class Files:
         self._versions = {"schema": str(SCHEMA_VERSION), "keys": key_version}
         self._clock = clock
         self._was_open = False
+        self._one_thread = Lock()
         self._is_ours = re.compile(re.escape(path.name) + r"\.\d+-[0-9a-f]{8}")
 
     def in_use(self) -> str:
@@ -95,34 +98,52 @@ class Files:
 
     def open(self) -> tuple[str, sqlite3.Connection]:
         """Return the name of the file in use and a connection to it; make it where there is none that fits."""
-        for _ in range(_MOST_TRIES):
-            name = self.in_use()
-            if not (name and self._file(name).exists()):
-                self._begin_anew(name)
-                continue
-            uri = f"file:{quote(str(self._file(name)))}?mode=rw"
-            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
-            try:
-                versions = self._versions_of(connection)  # before anything that an empty file would be locked for
-                if versions == self._versions:
-                    self._tune(connection)
+        with self._one_thread:  # else one takes what the other has just begun for another release's
+            for _ in range(_MOST_TRIES):
+                name = self.in_use()
+                if not (name and self._file(name).exists()):
+                    self._begin_anew(name)
+                elif connection := self._opened(name):
                     self._was_open = True
                     return name, connection
-            except BaseException as error:
-                close(connection)
-                if isinstance(error, sqlite3.Error) and self.in_use() != name:
-                    continue  # another thread or process replaced it, and took its log away meanwhile
+        raise SqliteError(f"{self.path}: no file that fits")
+
+    def _opened(self, name: str) -> sqlite3.Connection | None:
+        """Return a connection to this file; replace it, and return none, where it does not fit."""
+        connection = None
+        try:
+            connection = self._connect(name)
+            versions = self._versions_of(connection)  # before anything that an empty file would be locked for
+            if versions == self._versions:
+                self._tune(connection)
+                if self.in_use() == name:  # whoever replaces it from now on sees its logs, too
+                    return connection
+        except BaseException as error:
+            if self._still_in_use(name, connection) or not isinstance(error, sqlite3.Error):
                 raise
-            close(connection)
-            if versions is None:
-                self.set_aside(name)
-            elif self.in_use() != name:
-                continue  # another thread or process has done so already
-            elif self._was_open:  # a newer release has begun its own: the two must not go on emptying each other's
-                break
-            else:
-                self._begin_anew(name)
-        raise SqliteError(f"{self.path}: no file that fits; another release may use it by now")
+            return None
+        if not self._still_in_use(name, connection):
+            return None
+        if versions is None:
+            self.set_aside(name)
+        elif not self._was_open:
+            self._begin_anew(name)
+        else:  # a newer release's: the two must not go on emptying each other's
+            raise SqliteError(f"{self.path}: in use by another release")
+        return None
+
+    def _still_in_use(self, name: str, connection: sqlite3.Connection | None) -> bool:
+        """Close a connection, and tell whether no other process has replaced its file meanwhile."""
+        close(connection)
+        if self.in_use() == name:
+            return True
+        for ending in _LOGS:  # SQLite leaves them where the file is gone
+            self._file(name + ending).unlink(missing_ok=True)
+        return False
+
+    def _connect(self, name: str) -> sqlite3.Connection:
+        uri = f"file:{quote(str(self._file(name)))}?mode=rw"
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
 
     def _tune(self, connection: sqlite3.Connection) -> None:
         connection.text_factory = partial(
@@ -175,7 +196,7 @@ class Files:
                 self._file(instead_of).rename(self._file(kept_as))
             for path in self._siblings(r"\.\d+-[0-9a-f]{8}(-wal|-shm|\.link)?"):
                 if not path.name.startswith(name):
-                    path.unlink()
+                    path.unlink(missing_ok=True)  # whoever closes the old one last deletes its log, too
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -243,7 +264,8 @@ def is_busy(error: BaseException) -> bool:
     return code is not None and code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def close(connection: sqlite3.Connection) -> None:
-    """Close a connection; a broken file may be no reason to fail."""
-    with suppress(sqlite3.Error):
-        connection.close()
+def close(connection: sqlite3.Connection | None) -> None:
+    """Close a connection, where there is one; a broken file may be no reason to fail."""
+    if connection is not None:
+        with suppress(sqlite3.Error):
+            connection.close()

@@ -165,9 +165,8 @@ class Lane:
         return self._connection
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            close(self._connection)
-            self._connection = None
+        close(self._connection)
+        self._connection = None
 
 
 class Together(Lane):

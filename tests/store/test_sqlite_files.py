@@ -5,8 +5,10 @@ import os
 import random
 import sqlite3
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 from fakes import FakeClock
@@ -178,24 +180,84 @@ async def test_another_version_of_the_schema_begins_anew(path, monkeypatch):
     assert [file.name for file in named(path, ".*")] == [path.readlink().name]
 
 
-async def test_a_file_that_another_thread_replaced_while_it_was_opened_was_a_failure_of_the_disk(path, monkeypatch):
-    files = sqlite_files.Files(path, LIMIT, "1", FakeClock())
+@pytest.mark.parametrize("step", ["_connect", "_versions_of"])
+async def test_a_file_that_another_process_replaced_while_it_was_opened_was_a_failure_of_the_disk(
+    path, monkeypatch, step
+):
+    files, other = (sqlite_files.Files(path, LIMIT, "1", FakeClock()) for _ in range(2))
     name, connection = files.open()
     sqlite_files.close(connection)
+    real = getattr(files, step)
+
+    def replaced(at_work_on):
+        monkeypatch.undo()
+        other._begin_anew(name)
+        return real(at_work_on)
+
+    monkeypatch.setattr(files, step, replaced)
+    second, connection = files.open()
+    sqlite_files.close(connection)
+    assert (path.readlink().name, second != name, len(named(path, ".*"))) == (second, True, 1)
+
+
+@pytest.mark.parametrize("version", "12")
+async def test_the_log_of_a_file_that_was_replaced_while_it_was_opened_stayed(path, monkeypatch, version):
+    old, files, other = (sqlite_files.Files(path, LIMIT, made, FakeClock()) for made in ("1", version, version))
+    name, connection = old.open()
+    sqlite_files.close(connection)
+    versions_of, siblings = files._versions_of, other._siblings
 
     def replaced(connection):
         monkeypatch.undo()
-        files._begin_anew(name)
-        raise sqlite3.OperationalError("disk I/O error")
+        versions = []
+
+        def listed(ending):
+            found = siblings(ending)
+            versions.append(versions_of(connection))  # begins its log
+            return found
+
+        monkeypatch.setattr(other, "_siblings", listed)
+        other._begin_anew(name)
+        return versions[0]
 
     monkeypatch.setattr(files, "_versions_of", replaced)
     second, connection = files.open()
     sqlite_files.close(connection)
-    assert (path.readlink().name, second != name) == (second, True)
+    assert (path.readlink().name, second != name, len(named(path, ".*"))) == (second, True, 1)
 
 
-async def test_a_file_that_another_thread_began_anew_was_taken_for_another_releases(path, monkeypatch):
-    old, files = (sqlite_files.Files(path, LIMIT, version, FakeClock()) for version in ("1", "2"))
+async def test_threads_that_begin_at_once_took_each_others_file_for_another_releases(path, monkeypatch):
+    files, both, met = sqlite_files.Files(path, LIMIT, "1", FakeClock()), Barrier(2), []
+    real = files._versions_of
+
+    def met_there(connection):
+        with contextlib.suppress(BrokenBarrierError):
+            met.append(both.wait(0.2))
+        return real(connection)
+
+    monkeypatch.setattr(files, "_versions_of", met_there)
+    with ThreadPoolExecutor(2) as threads:
+        opening = [threads.submit(files.open) for _ in range(2)]
+    assert ({one.result()[0] for one in opening}, met) == ({path.readlink().name}, [])
+
+
+async def test_a_log_that_its_last_user_deleted_first_kept_a_file_from_being_replaced(path, monkeypatch):
+    files = sqlite_files.Files(path, LIMIT, "1", FakeClock())
+    name, connection = files.open()
+    real = files._siblings
+
+    def closed_meanwhile(ending):
+        found = real(ending)
+        sqlite_files.close(connection)
+        return found
+
+    monkeypatch.setattr(files, "_siblings", closed_meanwhile)
+    files._begin_anew(name)
+    assert (path.readlink().name != name, len(named(path, ".*"))) == (True, 1)
+
+
+async def test_a_file_that_another_process_began_anew_was_taken_for_another_releases(path, monkeypatch):
+    old, files, other = (sqlite_files.Files(path, LIMIT, version, FakeClock()) for version in "122")
     name, connection = old.open()
     sqlite_files.close(connection)
     real = files._versions_of
@@ -203,13 +265,13 @@ async def test_a_file_that_another_thread_began_anew_was_taken_for_another_relea
     def begun_anew(connection):
         versions = real(connection)
         monkeypatch.undo()
-        sqlite_files.close(files.open()[1])
+        sqlite_files.close(other.open()[1])
         return versions
 
     monkeypatch.setattr(files, "_versions_of", begun_anew)
     second, connection = files.open()
     sqlite_files.close(connection)
-    assert (path.readlink().name, second != name) == (second, True)
+    assert (path.readlink().name, second != name, len(named(path, ".*"))) == (second, True, 1)
 
 
 async def test_keys_that_are_made_otherwise_begin_anew(path):
