@@ -1,7 +1,7 @@
 """Signals that came before anybody could act on them."""
 
-import os
 import signal
+from threading import get_ident
 
 import pytest
 
@@ -14,12 +14,12 @@ def test_what_was_told_too_early_ended_the_process(number):
     heard = []
     before = signal.signal(number, lambda got, _: heard.append(got))
     try:
-        with held():
-            os.kill(os.getpid(), number)
+        with held():  # told to this thread: those that other tests began hold no signals
+            signal.pthread_kill(get_ident(), number)
             assert heard == []
             hear()
             assert heard == [number]
-            os.kill(os.getpid(), number)
+            signal.pthread_kill(get_ident(), number)
         assert heard == [number] * 2
     finally:
         signal.signal(number, before)
