@@ -205,10 +205,9 @@ class Proxy:
             raise StartError(str(error)) from error
 
     def _held_now(self) -> Now:
-        evictions, slots, last = self._store.status().evictions, self._protection.status(), self._reloaded
-        return Now(
-            self._stores.held(), evictions, slots.by_priority, slots.in_flight, not last.successful, last.succeeded_at
-        )
+        stores, slots, last = self._stores, self._protection.status(), self._reloaded
+        waiting = slots.by_priority
+        return Now(stores.held(), stores.evictions(), waiting, slots.in_flight, not last.successful, last.succeeded_at)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""

@@ -12,7 +12,7 @@ from typing import Final
 from proxy.clock import Clock
 from proxy.core.detail import Details
 from proxy.core.history import GRAINS, Grain, Span, pack, pack_all, too_many, unpacked
-from proxy.core.tally import Spans, Tally, counting, spans_of
+from proxy.core.tally import Spans, Tally, counting, spans_of, summed
 from proxy.store import Shared
 from proxy.tally_notes import Moved, TallyNotes
 
@@ -151,5 +151,5 @@ def _together(before: Tally, one: Tally, name: str) -> Tally:
     took = (*before.took, name, *one.took)[-_MOST_TOOK:]
     return Tally(
         before.machine, before.at, min(before.since, one.since), operations, far, details, took=took, left=True,
-        evictions=before.evictions + one.evictions * is_near,
+        evictions=summed((before.evictions, one.evictions) if is_near else (before.evictions,)),
     )  # fmt: skip

@@ -47,7 +47,7 @@ class Now:
     """What one process holds at this moment."""
 
     held: tuple[Held, ...] = ()
-    evictions: int = 0
+    evictions: Mapping[str, int] = field(default_factory=dict)
     waiting: Mapping[str, int] = field(default_factory=dict)
     in_flight: int = 0
     reload_failed: bool = False

@@ -30,26 +30,29 @@ class Stores:
     """
 
     store: Store
+    hot: Memory
     shared: Shared | None = None
     wire: Wire | None = None
     hear: tuple[Callable[[bytes], None], ...] = ()
     open: Callable[[], Awaitable[None]] | None = None
     warning: str = ""
     far: bool = False
-    hot: Memory | None = None
     word: str = ""
     """What is behind the hot tier: disk, redis, aiocache, or nothing."""
 
     def held(self) -> tuple[Held, ...]:
         """Tell what each store holds, and how it is."""
-        told = []
-        if self.hot is not None:
-            now = self.hot.status()
-            told.append(Held("memory", now.entries, now.bytes, now.limit_bytes))
-        if isinstance(self.store, Tiers):
-            now, is_well = self.store.status(), self.store.is_well
-            told.append(Held(self.word, now.entries, now.bytes, now.limit_bytes, self.word == "disk", is_well))
-        return tuple(told)
+        now = self.hot.status()
+        hot = Held("memory", now.entries, now.bytes, now.limit_bytes)
+        if not isinstance(self.store, Tiers):
+            return (hot,)
+        now, is_well = self.store.status(), self.store.is_well
+        return hot, Held(self.word, now.entries, now.bytes, now.limit_bytes, self.word == "disk", is_well)
+
+    def evictions(self) -> dict[str, int]:
+        """Tell how many entries this process let go for space, by store."""
+        hot = {"memory": self.hot.status().evictions}
+        return hot | {self.word: self.store.status().evictions} if isinstance(self.store, Tiers) else hot
 
     def by_rule(self) -> Mapping[str, tuple[int, int]] | None:
         """Tell how many entries and bytes each rule holds; None where other processes write to it too, untold."""
@@ -83,7 +86,7 @@ def stores_of(config: Config, upstream: str, clock: Clock, failed: Failed) -> St
 
         redis = Redis(config.store.redis, clock, scope)
         tiers = Tiers(hot, redis, redis, clock, failed)
-        return Stores(tiers, redis, redis, (tiers.hear,), far=True, hot=hot, word="redis")
+        return Stores(tiers, hot, redis, redis, (tiers.hear,), far=True, word="redis")
     if config.store.aiocache:
         from proxy.store.aiocache import Aiocache
         from proxy.store.bus import Bus
@@ -91,9 +94,9 @@ def stores_of(config: Config, upstream: str, clock: Clock, failed: Failed) -> St
         kept = Aiocache(attribute(config.store.aiocache), clock, scope)
         bus = Bus(state_folder(os.environ) / f"bus-{scope}")
         tiers = Tiers(hot, kept, bus, clock, failed)
-        return Stores(tiers, None, bus, (tiers.hear,), hot=hot, word="aiocache")
+        return Stores(tiers, hot, None, bus, (tiers.hear,), word="aiocache")
     if config.store.disk == "off":
-        return Stores(hot, hot=hot)
+        return Stores(hot, hot)
     return _on_disk(config, scope, hot, clock, failed)
 
 
@@ -109,7 +112,7 @@ def _on_disk(config: Config, scope: str, hot: Memory, clock: Clock, failed: Fail
             raise PermissionError(f"{file} cannot be written")
         bus = Bus(file.parent / f"bus-{scope}")
     except OSError as error:
-        return Stores(hot, warning=f"no store on disk, only in memory: {error.strerror or error}", hot=hot)
+        return Stores(hot, hot, warning=f"no store on disk, only in memory: {error.strerror or error}")
     kept = Sqlite(file, DISK_BYTES, clock, VERSION.decode(), config.store.evict.made)
     tiers = Tiers(hot, kept, bus, clock, failed)
-    return Stores(tiers, kept, bus, (tiers.hear,), kept.open, hot=hot, word="disk")
+    return Stores(tiers, hot, kept, bus, (tiers.hear,), kept.open, word="disk")

@@ -91,7 +91,7 @@ class Desk:
         told = Held("memory", held.entries, held.bytes, held.limit_bytes)
         return Now(
             (told,) if self.redis is None else (told, self.redis),
-            held.evictions,
+            {"memory": held.evictions},
             self.world.protection.status().by_priority,
             self.in_flight,
             not self.reloaded.successful,

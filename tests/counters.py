@@ -26,7 +26,7 @@ class Process:
         self.shared = None if alone else stage.board
         self.wire = wire = None if alone else stage.wires.wire()
         self.counts = CensusTaker(
-            self.stats, self.recent, lambda: Now((Held("memory", 1, 2, 3),), 4), self.shared, wire, self.tasks,
+            self.stats, self.recent, lambda: Now((Held("memory", 1, 2, 3),), {"memory": 4}), self.shared, wire, self.tasks,
             stage.clock, machine=machine, name=name, failed=self.log.failed,
         )  # fmt: skip
         if wire is not None:

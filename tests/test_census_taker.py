@@ -166,7 +166,7 @@ async def test_alone_it_asks_nobody(stage):
     one.count(2)
     seen = await one.counts.everybodys(window(600.0, stage.clock.wall(), twice=True), lines=True)
     assert (seen.operations.all().n, seen.window.all().n, seen.processes, len(seen.lines)) == (2, 2, 1, 2)
-    assert (seen.held, seen.evictions) == ((Held("memory", 1, 2, 3),), 4)
+    assert (seen.held, seen.evictions) == ((Held("memory", 1, 2, 3),), {"memory": 4})
     await one.counts.close()
     assert stage.board.written == 0
 

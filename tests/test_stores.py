@@ -5,6 +5,7 @@ import stat
 from fakes import FakeClock, LineKeeper
 
 from proxy.config import from_mapping
+from proxy.core.types import Entry
 from proxy.store.memory import Memory
 from proxy.store.tiers import Tiers
 from proxy.stores import scope_of, stores_of
@@ -58,6 +59,20 @@ async def test_aiocache_is_a_hit_tier_without_turns(tmp_path, monkeypatch):
 def test_the_namespace_and_the_upstream_tell_proxies_apart():
     one, other = (from_mapping({"upstream": "http://a", "store": {"namespace": name}}, {}) for name in ("x", "y"))
     assert len({scope_of(one, "http://a"), scope_of(one, "http://b"), scope_of(other, "http://a")}) == 3
+
+
+async def test_who_lets_go_for_space_is_told_by_store(tmp_path):
+    for store, evicts in (
+        ({"disk": "off", "memory": "10KiB"}, {"memory": True}),
+        ({"disk": str(tmp_path / "kept"), "memory": "10KiB"}, {"memory": True, "disk": False}),
+    ):
+        stores = made(store)
+        await stores.store.set_many(
+            {bytes([n]) * 20: Entry(200, (), bytes(3000), 1_000_000_000.0, 60.0, rule="a") for n in range(9)}
+        )
+        assert {name: count > 0 for name, count in stores.evictions().items()} == evicts
+        assert list(stores.evictions()) == [one.name for one in stores.held()]
+        await stores.store.close()
 
 
 async def test_what_is_wrong_with_the_file_is_told_at_the_start(tmp_path):

@@ -38,13 +38,13 @@ class CacheDesk:
         return JSONResponse(
             {
                 "entries": held.entries, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
-                "evictions": seen.evictions, "hit_ratio": shown.rounded(together.hit_ratio()),
+                "evictions": seen.evictions.get(held.name, 0), "hit_ratio": shown.rounded(together.hit_ratio()),
                 "hit_ratio_by_seconds": shown.rounded(together.hit_ratio_by_seconds()),
                 **shown.seconds(together), **shown.slots(self._slots(), seen), "workers": seen.processes,
                 "stores": [
                     {
                         "name": one.name, "state": "ok" if one.is_well else "failing", "entries": one.entries,
-                        "bytes": one.bytes, "limit_bytes": one.limit_bytes,
+                        "bytes": one.bytes, "limit_bytes": one.limit_bytes, "evictions": seen.evictions.get(one.name, 0),
                     }
                     for one in seen.held
                 ],

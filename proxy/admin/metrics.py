@@ -97,10 +97,11 @@ class _Numbers(Collector):
 
     def _held(self) -> Iterator[Metric]:
         held = shown.whole(self._seen.held)
+        evictions = self._seen.evictions.get(held.name, 0)
         yield GaugeMetricFamily("frontrunner_store_entries", "Entries in the store.", held.entries)
         yield GaugeMetricFamily("frontrunner_store_bytes", "Bytes in the store.", held.bytes)
         yield GaugeMetricFamily("frontrunner_store_limit_bytes", "What the store may hold.", held.limit_bytes)
-        yield CounterMetricFamily("frontrunner_store_evictions", "Entries let go for space.", self._seen.evictions)
+        yield CounterMetricFamily("frontrunner_store_evictions", "Entries let go for space.", evictions)
 
     def _in_flight(self) -> Iterator[Metric]:
         now = self._slots

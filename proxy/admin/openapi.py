@@ -108,7 +108,15 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "workers": _COUNT,
             "stores": {
                 "type": "array",
-                "items": _object({"name": _TEXT, "state": {"enum": ["ok", "failing"]}, **_HELD, "limit_bytes": _COUNT}),
+                "items": _object(
+                    {
+                        "name": _TEXT,
+                        "state": {"enum": ["ok", "failing"]},
+                        **_HELD,
+                        "limit_bytes": _COUNT,
+                        "evictions": _COUNT,
+                    }
+                ),
             },
         },
         _CAP,

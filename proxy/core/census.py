@@ -7,7 +7,7 @@ from typing import Any, Final
 from proxy.core.detail import Details
 from proxy.core.history import Grain, Span, Window
 from proxy.core.operation import Operations
-from proxy.core.tally import Held, Spans, Tally, counting, spans_of
+from proxy.core.tally import Held, Spans, Tally, counting, spans_of, summed
 
 STILL_THERE_S: Final = 30.0
 """How often a process that counts nothing says that it is there."""
@@ -32,7 +32,7 @@ class Census:
     processes: int
     workers: int = 1
     held: tuple[Held, ...] = ()
-    evictions: int = 0
+    evictions: Mapping[str, int] = field(default_factory=dict)
     waiting: Mapping[str, int] = field(default_factory=dict)
     in_flight: int = 0
     reload_failed: bool = False
@@ -67,8 +67,8 @@ def census(
     alive_here = [one for one in alive if one.machine == own.machine]
     found = Census(
         everywhere, here, details, min(one.since for one in (own, *tallies.values())), len(alive), len(alive_here),
-        held_by(own, alive), sum(one.evictions for one in tallies.values() if one.machine == own.machine),
-        _waiting(alive_here), sum(one.in_flight for one in alive_here), any(one.reload_failed for one in alive_here),
+        held_by(own, alive), summed(one.evictions for one in tallies.values() if one.machine == own.machine),
+        summed(one.waiting for one in alive_here), sum(one.in_flight for one in alive_here), any(one.reload_failed for one in alive_here),
         min(one.reloaded_at for one in alive_here), lines=lines,
     )  # fmt: skip
     if window is None:
@@ -110,11 +110,3 @@ def held_by(own: Tally, alive: Sequence[Tally]) -> tuple[Held, ...]:
             entries, size, limit = (sum(getattr(held, name) for held in same) for name in _SUMS)
             found.append(Held(one.name, entries, size, limit, is_well=is_well))
     return tuple(found)
-
-
-def _waiting(alive: Sequence[Tally]) -> dict[str, int]:
-    waiting: dict[str, int] = {}
-    for one in alive:
-        for priority, count in one.waiting.items():
-            waiting[priority] = waiting.get(priority, 0) + count
-    return waiting

@@ -58,7 +58,8 @@ class Tally:
     took: tuple[str, ...] = ()
     left: bool = False
     held: tuple[Held, ...] = ()
-    evictions: int = 0
+    evictions: Mapping[str, int] = field(default_factory=dict)
+    """By store."""
     waiting: Mapping[str, int] = field(default_factory=dict)
     """Calls that wait for their turn upstream, by priority."""
     in_flight: int = 0
@@ -80,7 +81,7 @@ class Tally:
         head = {
             "v": _VERSION, "machine": self.machine, "at": self.at, "since": self.since, "left": self.left,
             "took": self.took, "operations": self.operations.written(arms=False),
-            "held": [astuple(one) for one in self.held], "evictions": self.evictions, "waiting": dict(self.waiting),
+            "held": [astuple(one) for one in self.held], "evictions": dict(self.evictions), "waiting": dict(self.waiting),
             "in_flight": self.in_flight, "reload_failed": self.reload_failed, "reloaded_at": self.reloaded_at,
             "far": self.far.written(arms=False), "details": self.details.written(),
             "open": self.open, "kept_from": dict(self.kept_from), "edition": self.edition,
@@ -99,7 +100,7 @@ def tally_of(note: bytes) -> Tally | None:
         return Tally(
             str(head["machine"]), float(head["at"]), float(head["since"]), operations_of(head["operations"]),
             operations_of(head["far"]), details_of(head["details"]), spans, tuple(map(str, head["took"])),
-            bool(head["left"]), tuple(map(Held.of, head["held"])), int(head["evictions"]), _numbers(head["waiting"]),
+            bool(head["left"]), tuple(map(Held.of, head["held"])), _numbers(head["evictions"]), _numbers(head["waiting"]),
             int(head.get("in_flight", 0)), bool(head.get("reload_failed")), float(head.get("reloaded_at", 0.0)),
             int(head["open"]), _numbers(head["kept_from"]), int(head["edition"]),
         )  # fmt: skip
@@ -109,6 +110,15 @@ def tally_of(note: bytes) -> Tally | None:
 
 def _numbers(told: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(number) for name, number in told.items()}
+
+
+def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sum of what is counted by name."""
+    found: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            found[name] = found.get(name, 0) + count
+    return found
 
 
 def ring_written(spans: Mapping[int, bytes]) -> bytes:

@@ -123,6 +123,20 @@ async def test_the_store() -> None:
     assert (await Desk().numbers("cache/status"))["hit_ratio"] == 0.0
 
 
+async def test_what_each_store_let_go() -> None:
+    """Of all, what the last one let go: what only the memory before it lets go is held still."""
+    desk = Desk()
+    for number in range(9):
+        await desk.keep(bytes([number]) * 20, bytes(2**18))
+    let_go = desk.store.status().evictions
+    told = await desk.numbers("cache/status")
+    assert (told["evictions"], [one["evictions"] for one in told["stores"]]) == (let_go, [let_go])
+    assert let_go > 0
+    said = await desk.ask(f"{PREFIX}/metrics")
+    assert said is not None
+    assert f"frontrunner_store_evictions_total {float(let_go)}" in said.body.decode()
+
+
 async def test_what_one_rule_stores() -> None:
     desk = filled()
     await desk.keep(b"a" * 20, b"x" * 1000)

@@ -10,6 +10,7 @@ async def test_each_store_is_told_of() -> None:
     held = desk.store.status()
     assert memory == {
         "name": "memory", "state": "ok", "entries": 1, "bytes": held.bytes, "limit_bytes": held.limit_bytes,
+        "evictions": 0,
     }  # fmt: skip
 
 
@@ -72,6 +73,7 @@ async def test_with_a_redis_each_worker_told_only_what_it_wrote_and_contradicted
             assert (told["entries"], told["bytes"], told["limit_bytes"]) == (7, 4300, 0)
             assert told["stores"][-1] == {
                 "name": "redis", "state": "ok", "entries": 7, "bytes": 4300, "limit_bytes": 0,
+                "evictions": 0,
             }  # fmt: skip
 
 

@@ -78,11 +78,14 @@ def test_what_stores_hold_is_summed_but_for_what_they_share():
 
 
 def test_evictions_are_of_this_machine_and_never_fall():
-    others = {"b": tally(evictions=2), "c": tally(evictions=4, left=True), "d": tally(1, "elsewhere", evictions=8)}
-    found = census(
-        "a", tally(evictions=1, waiting={"client": 1}), {**others, "e": tally(waiting={"client": 2})}, {}, None, []
-    )
-    assert (found.evictions, found.waiting) == (7, {"client": 3})
+    others = {
+        "b": tally(evictions={"memory": 2}),
+        "c": tally(evictions={"memory": 4, "disk": 3}, left=True),
+        "d": tally(1, "elsewhere", evictions={"memory": 8}),
+        "e": tally(waiting={"client": 2}),
+    }
+    found = census("a", tally(evictions={"memory": 1}, waiting={"client": 1}), others, {}, None, [])
+    assert (found.evictions, found.waiting) == ({"memory": 7, "disk": 3}, {"client": 3})
 
 
 def spans(*ns: int, grain: Grain = TEN) -> dict[int, bytes]:

@@ -29,7 +29,7 @@ def full() -> Tally:
     held = (Held("memory", 1, 2, 3), Held("disk", 4, 5, 6, shared=True, is_well=False))
     return tally(
         operations=operations, far=far, details=details, spans=spans, took=("a",), left=True, held=held,
-        evictions=9, waiting={"client": 2}, in_flight=3, reload_failed=True, reloaded_at=5.0, open=8, kept_from={"1h": 7}, edition=3,
+        evictions={"disk": 9}, waiting={"client": 2}, in_flight=3, reload_failed=True, reloaded_at=5.0, open=8, kept_from={"1h": 7}, edition=3,
     )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ FOREIGN += [
     for pair in (
         (b'["memory",1,2', b'["memory",{},2'[:13]),
         (b'"client":2', b'"client":x'),
-        (b'"evictions":9', b'"evictions":{'),
+        (b'"disk":9', b'"disk":{'),
     )
 ]
 
