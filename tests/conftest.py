@@ -13,8 +13,11 @@ from hypothesis import settings
 from running import Proxy
 from wire import RawUpstream
 
-settings.register_profile("few", max_examples=25, derandomize=True, database=None)
-"""For who asks which branches are reached, not whether what is there is right."""
+# The same examples for all who run the suite, however slow their machine; `--hypothesis-profile=hunt` looks for others.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.register_profile("few", settings.get_profile("same"), max_examples=25)  # to see which branches are reached
+settings.register_profile("hunt", max_examples=2000, deadline=None)
+settings.load_profile("same")
 
 
 def pytest_configure() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import ClassVar
 
 import pytest
@@ -228,7 +229,8 @@ def test_what_sets_two_normal_forms_apart(here, there, told):
 
 word = st.sampled_from([b"", b"a", b"b", b"token", b"&", b"=", b"%41", b"A", b"a b", b"a+b", b"\xff"])
 pairs = st.lists(st.tuples(word, st.none() | word), max_size=3).map(tuple)
-fields = st.lists(st.tuples(st.sampled_from([b"a", b"cookie:a"]), word), max_size=2).map(tuple)
+fields = st.lists(st.tuples(st.sampled_from([b"a", b"cookie:a"]), word), max_size=2)
+fields = fields.map(lambda told: tuple(sorted(told, key=itemgetter(0))))  # one rule names them in one order
 members = st.dictionaries(st.sampled_from(["a", "pin"]), st.sampled_from(["", "a", 1, None, [], [1]]))
 bodies = word | st.lists(members, max_size=2).map(lambda tree: json.dumps(tree).encode())
 kinds = [

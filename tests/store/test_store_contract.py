@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiocache import RedisCache, SimpleMemoryCache
 from fakes import FakeClock
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis_server import Server, redis_server, valkey_server  # noqa: F401  fixtures
 
@@ -224,7 +224,6 @@ def run(opened: Opened, limit: int, story: Callable[[Store], Awaitable[None]]) -
 
 
 @given(done=st.lists(operations, max_size=12))
-@settings(deadline=None)
 def test_any_sequence_agrees_with_a_dict_as_long_as_nothing_is_evicted(opened, done):
     run(opened, LIMIT, lambda store: agrees(store, done))
 
@@ -242,7 +241,6 @@ async def stays_within(store: Store, limit: int, bodies: list[dict[int, int]]) -
     limit=st.integers(0, 5000),
     bodies=st.lists(st.dictionaries(numbers, st.integers(0, 4000), max_size=4), max_size=12),
 )
-@settings(deadline=None)
 def test_bytes_never_exceed_the_limit_and_rules_add_up_to_them(opened, limit, bodies):
     run(opened, limit, lambda store: stays_within(store, limit, bodies))
 
