@@ -28,7 +28,7 @@ class Stats:
         self._operations, self._details, self.history = Operations(), Details(), History()
         self.since = self._clock.wall()
         self.counted = 0
-        """How many requests there were."""
+        """How many requests and calls upstream there were."""
 
     @property
     def operations(self) -> Operations:
@@ -59,6 +59,7 @@ class Stats:
         """Count one call upstream that has ended, whoever it was for."""
         if not self._from <= self._clock.wall() < self._until:
             self.fold()
+        self.counted += 1
         self._pending.count_call(call, self._clock.timer())
 
     def _count_lines(self) -> None:

@@ -154,9 +154,9 @@ class Workers:
             self._interrupted = self._interrupted or number == signal.SIGINT
             self._end()
         elif number in PASSED_ON:
-            ready = [worker for worker in self._running.values() if worker.ready is None]
+            running = sorted(self._running.values(), key=lambda worker: worker.ready is not None)  # who serves first
             # a switch that is turned over is turned over once; the others follow it
-            for worker in ready[:1] if number == signal.SIGUSR2 else ready:
+            for worker in running[:1] if number == signal.SIGUSR2 else running:
                 worker.process.send_signal(number)
 
     def _end(self) -> None:

@@ -10,6 +10,7 @@ from proxy import census_taker as module
 from proxy.archive import GONE_AFTER_S
 from proxy.core.census import STILL_THERE_S
 from proxy.core.history import window
+from proxy.core.log_line import Call, Purpose
 from proxy.core.tally import Held
 from proxy.recent import MOST
 
@@ -158,6 +159,18 @@ async def test_alone_it_packs_what_is_over(stage):
     assert one.stats.history.unpacked() == {}
     await one.tend()
     assert await one.windows() == 3
+
+
+async def test_calls_that_ended_without_a_request_were_not_told_until_one_came(stage):
+    one, other = stage.process("a"), stage.process("b")
+    await one.keep_up()
+    for _ in range(3):
+        stage.clock.advance(1)
+        now = stage.clock.timer()
+        one.stats.count_call(Call(rule="r", purpose=Purpose.REFRESH, began=now - 60, ended=now))
+        await one.keep_up()
+    stage.kill(one)
+    assert (await other.counts.everybodys()).operations.all().calls == {"refresh": 3}
 
 
 async def test_alone_it_asks_nobody(stage):

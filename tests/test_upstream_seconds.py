@@ -54,6 +54,10 @@ ROADS = {
         ["/brief/a", 61, "/brief/a"],
         {("brief", "client"): 1, ("brief", "refresh"): 1},
     ),
+    "a refresh behind the stale answer to one that nobody waits for": (
+        ["/brief/a", 61, "/brief/a shadow"],
+        {("brief", "client"): 1, ("brief", "refresh"): 1},
+    ),
     "what is only compared": (["/tried?ids=1,2"], {("tried", "client"): 1, ("tried", "shadow"): 2}),
 }
 
@@ -70,8 +74,8 @@ async def test_each_call_is_counted_by_its_rule_and_by_what_it_was_for(steps, wa
     wanted = Counter(wanted) + Counter({("pinned", "refresh"): 1})
     for step in steps:
         if isinstance(step, str):
-            *method, path = step.split()
-            await ask(proxy, *(method or ["GET"]), path)
+            method, path, *marked = step.split() if step[0] != "/" else ("GET", *step.split())
+            await ask(proxy, method, path, headers=[("frontrunner-shadow", "1") for _ in marked])
         else:
             clock.advance(step)
     await until(lambda: slow.calls >= wanted.total())

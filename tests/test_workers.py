@@ -99,6 +99,18 @@ def test_a_first_process_that_was_ended_while_its_workers_started_hung(tmp_path)
         assert process.stdout.read() == ""
 
 
+def test_a_worker_that_had_opened_the_log_but_did_not_serve_yet_wrote_to_the_moved_one(tmp_path):
+    waits = "while not (here / 'go').exists(): time.sleep(0.01)\n"
+    with first_process(tmp_path, CHILD + BORN + waits + HEARS + "worker.tell_ready()\n" + WAITS) as process:
+        eventually(lambda: told(tmp_path))
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.2)  # until the first process has passed it on
+        (tmp_path / "go").touch()
+        eventually(lambda: told(tmp_path, "usr1"))
+        process.terminate()
+        assert process.wait(10) == 0
+
+
 def test_a_worker_that_ended_while_another_was_told_something_was_never_started_again(tmp_path):
     with first_process(tmp_path, SERVES) as process:
         assert process.stdout.readline() == "ready\n"

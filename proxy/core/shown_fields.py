@@ -9,12 +9,10 @@ from urllib.parse import unquote_to_bytes
 from proxy.core.types import Request
 
 MOST_CHARS: Final = 256
-_WORDS = (
-    "apikey|assertion|auth|authentication|authorization|cookie|credential|credentials|csrf|jwt|key|oidc|passwd|password|secret|"
-    "session|sessionid|sid|signature|token|xsrf"
-)
-SECRET_NAME: Final = rf"(?i:(.*[-_])?({_WORDS})([-_].*)?)"
-"""Matches the names of fields that hold secrets, by any of their words: X-Api-Key."""
+_WORDS = "assertion|auth|authentication|authorization|key|oidc|sid"
+_ANYWHERE = "apikey|cookie|credential|csrf|jwt|passphrase|passw|secret|session|signature|token|xsrf"
+SECRET_NAME: Final = rf"(?i:.*({_ANYWHERE}).*|(.*[-_])?({_WORDS})[0-9]*([-_].*)?)"
+"""Matches the names of fields that hold secrets, by any of their words: X-Api-Key, X-CSRFToken."""
 _QUERY_OF_URL: Final = re.compile(rb"(?s)^((?:[A-Za-z][A-Za-z0-9+.-]*:/)?/[^?#]*)[?#].*")
 QUERY: Final = "query_"
 """What the names of fields begin with that hold a query's values."""

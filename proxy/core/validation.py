@@ -46,7 +46,9 @@ def has_validator(headers: Headers) -> bool:
     return any(name in {b"etag", b"last-modified"} for name, _ in headers)
 
 
-_OF_ONE_CLIENT = frozenset({b"cache-control", b"pragma", b"prefer", b"priority", b"range", b"if-range"})
+_OF_ONE_CLIENT = frozenset(
+    {b"cache-control", b"pragma", b"prefer", b"priority", b"range", b"if-range", b"frontrunner-shadow"}
+)
 """How one client wants to be answered; where nobody waits, it would decide what all others get."""
 
 

@@ -174,7 +174,7 @@ class Files:
         now = self._clock.wall()
         stamps = [float(path.name.rpartition("-")[2]) for path in self._siblings(r"\.broken-\d+")]
         if not any(0 <= now - stamp < _SET_ASIDE_AFTER_S for stamp in stamps):
-            self._begin_anew(name, f"{self.path.name}.broken-{now:.0f}")
+            self._begin_anew(name, f"{self.path.name}.broken-{int(now)}")
 
     def _begin_anew(self, instead_of: str, kept_as: str = "") -> None:
         """Let the link lead to an empty file, unless another process did so first."""

@@ -113,8 +113,8 @@ class Upstream:
                 except UpstreamReset as lost:
                     if not self._may_repeat(request, call):
                         raise
-                    lost_call = replace(call, ended=self._clock.timer(), error=lost.reason)
-                    self._tell(lost_call, request_id)
+                    now = self._clock.timer()  # its time is told once: as part of the call that is sent again
+                    self._tell(replace(call, began=now, ended=now, error=lost.reason), request_id)
                 call.sent += 1
                 response = await self._engine.send(self._traced(request, call), fresh=True)
                 self._protection.budget.give_back()  # the first one was lost on an idle connection: it cost no work
@@ -210,6 +210,9 @@ class _Timed:
             raise
         except UpstreamError as error:
             self._underway.end(error.reason, error)
+            raise
+        except Exception as error:
+            self._underway.end(_word(error))
             raise
         self._underway.call.bytes_in += len(chunk)
         admission = self._underway.admission

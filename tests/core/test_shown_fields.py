@@ -58,7 +58,8 @@ def test_a_url_is_shown_without_its_query(sent, shown):
 HOLD_SECRETS = {
     "authorization": True, "X-Access-Token": True, "X-Auth": True, "X-Goog-Api-Key": True, "Ocp-Apim-Subscription-Key": True,
     "X-Amzn-Oidc-Data": True, "Set-Cookie": True, "proxy-authorization": True, "x-api_key": True, "User-Agent": False,
-    "Referer": False, "X-Authority": False, "X-Keyboard": False, "X-Request-Id": False,
+    "Referer": False, "X-Authority": False, "X-Keyboard": False, "X-CSRFToken": True, "X-AuthToken": True,
+    "X-Passphrase": True, "Cookie2": True, "X-API-Key2": True, "X-Auth0": True, "X-Author": False, "X-Side": False, "X-Request-Id": False,
 }  # fmt: skip
 
 

@@ -164,6 +164,15 @@ async def test_a_file_is_set_aside_at_most_once_a_minute(path):
             clock.advance(60)
 
 
+async def test_in_the_second_half_of_a_second_two_lanes_set_aside_one_file_and_then_the_new_one(path):
+    files = sqlite_files.Files(path, LIMIT, "1", FakeClock(wall=1_000_000_000.7))
+    for _ in range(2):
+        name, connection = files.open()
+        sqlite_files.close(connection)
+        files.set_aside(name)
+    assert (path.readlink().name, len(named(path, ".broken-*"))) == (name, 1)
+
+
 async def test_another_version_of_the_schema_begins_anew(path, monkeypatch):
     async with opened(path) as old:
         await old.set_many({key(1): entry(1, 1)})

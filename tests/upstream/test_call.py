@@ -162,7 +162,7 @@ PATHS = [
     ("no head in time", lambda: Held(answer()), raising(UpstreamTimeout, SHORT), "upstream_timeout"),
     ("cut", lambda: answer(Body(b"h", ends=False).fail(UpstreamCut("no"))), raising(UpstreamCut), "upstream_cut"),
     ("silent in its body", lambda: answer(Body(b"h", ends=False)), raising(UpstreamTimeout, SHORT), "upstream_timeout"),
-    ("a fault in its body", lambda: answer(Body(ends=False).fail(RuntimeError("x"))), raising(RuntimeError), "abandoned"),
+    ("a fault in its body", lambda: answer(Body(ends=False).fail(RuntimeError("x"))), raising(RuntimeError), "RuntimeError"),
     ("closed unread", answer, read_none, "abandoned"),
     ("closed early", lambda: answer(Body(b"some", ends=False)), read_some, "abandoned"),
 ]  # fmt: skip
@@ -180,6 +180,15 @@ async def test_every_call_has_one_line_and_leaves_nothing_in_flight(
     assert desk.log.call.get(word) == error
     assert desk.in_flight == 0
     assert desk.call.ended is not None
+
+
+async def test_the_time_of_a_call_that_was_sent_again_was_told_twice() -> None:
+    desk = Desk(UpstreamReset("lost"), answer(), takes=0.9)
+    began = desk.clock.timer()
+    await desk.take(asked())
+    lost, again = desk.log.calls
+    told = [call.duration_s(desk.clock.timer()) for call, *_ in (lost, again)]
+    assert (told, desk.clock.timer() - began) == (pytest.approx([0.0, 1.8]), pytest.approx(1.8))
 
 
 async def test_a_cancelled_call_has_its_line_too() -> None:
