@@ -119,10 +119,10 @@ class Files:
                 if self.in_use() == name:  # whoever replaces it from now on sees its logs, too
                     return connection
         except BaseException as error:
-            if self._still_in_use(name, connection) or not isinstance(error, sqlite3.Error):
+            if self._is_in_use_once_closed(name, connection) or not isinstance(error, sqlite3.Error):
                 raise
             return None
-        if not self._still_in_use(name, connection):
+        if not self._is_in_use_once_closed(name, connection):
             return None
         if versions is None:
             self.set_aside(name)
@@ -132,7 +132,7 @@ class Files:
             raise SqliteError(f"{self.path}: in use by another release")
         return None
 
-    def _still_in_use(self, name: str, connection: sqlite3.Connection | None) -> bool:
+    def _is_in_use_once_closed(self, name: str, connection: sqlite3.Connection | None) -> bool:
         """Close a connection, and tell whether no other process has replaced its file meanwhile."""
         close(connection)
         if self.in_use() == name:
